@@ -1,0 +1,76 @@
+"""One byte string for one JSON value: RFC 8785 canonical JSON, and the digests made from it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False).encode
+_string = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON of `value` (RFC 8785).
+
+    Raises ValueError for NaN, infinities and lone surrogates (UnicodeEncodeError is one).
+    """
+    text = _encode(value) if _is_plain(value) else _slow(value)
+    return text.encode()
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of `value`, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    """Say whether the C encoder's output is already canonical: no floats, no keys beyond the BMP's low part."""
+    if isinstance(value, str) or value is None:
+        return True
+    if isinstance(value, dict):
+        return all(key < "\ud800" and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, int)
+
+
+def _slow(value: Any) -> str:
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, Mapping):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join(f"{_string(key)}:{_slow(value[key])}" for key in keys) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_slow, value)) + "]"
+    return _encode(value)
+
+
+def _number(value: float) -> str:
+    """Return a float as ECMAScript writes it (RFC 8785 section 3.2.2.3)."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("a number that is not finite has no JSON form")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len((whole + fraction).lstrip("0")))
+    digits = digits.rstrip("0") or "0"
+    return sign + _layout(digits, point)
+
+
+def _layout(digits: str, point: int) -> str:
+    """Place the decimal point: `point` digits stand before it (ECMA-262 Number::toString)."""
+    size = len(digits)
+    if size <= point <= 21:
+        return digits + "0" * (point - size)
+    if 0 < point <= 21:
+        return f"{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    exponent = point - 1
+    mark = "+" if exponent > 0 else "-"
+    head = digits if size == 1 else f"{digits[0]}.{digits[1:]}"
+    return f"{head}e{mark}{abs(exponent)}"

@@ -1,0 +1,279 @@
+"""The seven steps. Every action of every door goes through `Pipeline`, and every path ends in an answer.
+
+    identify → trace → inspect → decide → control → record the intent → (the door executes) → settle
+
+Each step has one shape: it takes the passage and returns None to go on, or a Refusal to stop. A step that
+raises has refused. The door calls `identify`, then `admit`, executes, and calls `settle` exactly once.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ostiary.core.action import Action, Boundary, Origins
+from ostiary.core.canonical import canonical
+from ostiary.core.decision import Approval, Context, Decision, Effect, Refusal, refusal_of, refuse
+from ostiary.core.entry import Entry, Family, Kind, Part, Receipt
+from ostiary.core.errors import CODES
+from ostiary.core.ids import new_id
+from ostiary.core.ports import ContentStream, Credential, Ports
+from ostiary.core.subject import Session
+
+log = logging.getLogger("ostiary.pipeline")
+
+
+@dataclass(slots=True)
+class Passage:
+    """One action on its way through: what each step found, for the next step, the record and the wire."""
+
+    credential: Credential
+    id: str = field(default_factory=new_id)
+    """The decision id: the id of the intent entry."""
+    session: Session | None = None
+    action: Action | None = None
+    size: int = 0
+    origins: Origins = field(default_factory=Origins)
+    detected: frozenset[str] = frozenset()
+    approval: Approval | None = None
+    decision: Decision | None = None
+    refusal: Refusal | None = None
+    receipt: Receipt | None = None
+    labels: frozenset[str] = frozenset()
+    upstream_status: int = 0
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+    upstream_ns: int = 0
+
+    @property
+    def acting(self) -> tuple[Session, Action]:
+        """The identified session and the parsed action; only steps after both exist may ask."""
+        if self.session is None or self.action is None:
+            raise RuntimeError("the passage has no session or action yet")
+        return self.session, self.action
+
+    @contextmanager
+    def upstream(self) -> Iterator[None]:
+        """Time spent waiting for somebody else does not count as ours."""
+        began = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.upstream_ns += time.perf_counter_ns() - began
+
+    @property
+    def overhead_ms(self) -> float:
+        """The milliseconds we added so far."""
+        return (time.perf_counter_ns() - self.started_ns - self.upstream_ns) / 1e6
+
+
+Step = Callable[[Passage], Awaitable[Refusal | None]]
+
+
+class Pipeline:
+    """The seven steps over the given ports."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._admission: tuple[Step, ...] = (self._stand, self._trace, self._inspect, self._decide, self._control, self._intend)
+
+    async def identify(self, passage: Passage) -> Refusal | None:
+        """Step 1: fill `passage.session`. The identity pillar records failures itself."""
+        try:
+            found = await self._ports.identity.authenticate(passage.credential)
+        except Exception as error:
+            found = self._failed(error)
+        if isinstance(found, Refusal):
+            passage.refusal = found
+            return found
+        passage.session = found
+        return None
+
+    async def admit(self, passage: Passage) -> Refusal | None:
+        """Steps 2 to 4: decide, control, and record the intent. None means the door may open, now and once."""
+        for step in self._admission:
+            try:
+                refusal = await step(passage)
+            except Exception as error:
+                refusal = self._failed(error)
+            if refusal is not None:
+                return await self.refuse(passage, refusal)
+        return None
+
+    async def refuse(self, passage: Passage, refusal: Refusal) -> Refusal:
+        """Record a refusal with the same detail as an allow; also for what a door finds wrong before `admit`."""
+        passage.refusal = refusal
+        if passage.session is not None:
+            passage.session.state.denied += 1
+        try:
+            if passage.receipt is None:
+                passage.receipt = await self._ports.ledger.append(self._intent(passage))
+            else:
+                await self._ports.ledger.append(self._outcome(passage, refusal.code, None))
+        except Exception as error:
+            passage.refusal = refusal = self._failed(error)
+        self._watch(passage)
+        return refusal
+
+    def check(self, passage: Passage) -> Refusal | None:
+        """Ask again, for an open stream: does the session still stand? Call it before each piece is released."""
+        session, _ = passage.acting
+        return self._ports.identity.standing(session)
+
+    def open_stream(self, passage: Passage) -> ContentStream:
+        """Return the content controls for an answer that arrives in pieces."""
+        return self._ports.controls.stream(passage)
+
+    async def settle(self, passage: Passage, content: Any, *, code: str = "", part: Part | None = None) -> Any | Refusal:
+        """Steps 5 to 7 for what the upstream answered: control it, label the session, record the outcome.
+
+        Returns the content as the caller may see it, or the Refusal that replaces it. `code` says how the
+        execution ended when not well; `part` replaces the recorded form of the content (streams).
+        """
+        shaped: Any | Refusal
+        try:
+            shaped = self._ports.controls.answer(passage, content) if part is None else content
+            if not isinstance(shaped, Refusal):
+                passage.labels = self._ports.provenance.absorb(passage, shaped)
+        except Exception as error:
+            shaped = self._failed(error)
+        if isinstance(shaped, Refusal):
+            passage.refusal = shaped
+            code = shaped.code
+        try:
+            recorded = None if isinstance(shaped, Refusal) else part or Part("result", canonical(shaped))
+            await self._ports.ledger.append(self._outcome(passage, code, recorded))
+        except Exception as error:
+            passage.refusal = shaped = self._failed(error)
+        self._watch(passage)
+        return shaped
+
+    async def _stand(self, passage: Passage) -> Refusal | None:
+        session, action = passage.acting
+        return self._ports.identity.standing(session) or self._ports.identity.in_scope(session, action)
+
+    async def _trace(self, passage: Passage) -> Refusal | None:
+        passage.origins = self._ports.provenance.trace(*passage.acting)
+        return None
+
+    async def _inspect(self, passage: Passage) -> Refusal | None:
+        return self._ports.controls.inspect(passage)
+
+    async def _decide(self, passage: Passage) -> Refusal | None:
+        session, action = passage.acting
+        passage.approval = self._ports.approvals.find(session, action.digest)
+        context = Context(
+            at=self._ports.clock_ns() / 1e9,
+            size=passage.size,
+            ip=passage.credential.ip,
+            detected=passage.detected,
+            approval=passage.approval,
+        )
+        passage.decision = decision = self._ports.policy.decide(session, action, passage.origins, context)
+        if decision.effect is Effect.ALLOW:
+            return None
+        if decision.effect is Effect.HOLD:
+            approval = await self._ports.approvals.hold(passage)
+            return self._refused(decision, "held", approval=approval)
+        return self._refused(decision, decision.code or "not_granted")
+
+    async def _control(self, passage: Passage) -> Refusal | None:
+        refusal = self._ports.controls.shape(passage)
+        if refusal is None and passage.approval is not None and passage.decision is not None:
+            if not await self._ports.approvals.consume(passage.approval):
+                return refuse("held", "the approval was used already by another call")
+        return refusal
+
+    async def _intend(self, passage: Passage) -> Refusal | None:
+        passage.receipt = await self._ports.ledger.append(self._intent(passage))
+        session, _ = passage.acting
+        return self._ports.identity.standing(session)
+
+    def _refused(self, decision: Decision, code: str, **rest: Any) -> Refusal:
+        detail = "; ".join(decision.reasons) or CODES[code]
+        return refuse(code, detail, policies=decision.policies, remedy=decision.remedy, **rest)
+
+    def _intent(self, passage: Passage) -> Entry:
+        action, decision, refusal = passage.action, passage.decision, passage.refusal
+        effect = (Effect.HOLD if refusal.code == "held" else Effect.DENY) if refusal else Effect.ALLOW
+        return Entry(
+            id=passage.id,
+            family=_family(action),
+            kind=Kind.INTENT,
+            at_ns=self._ports.clock_ns(),
+            digest=action.digest if action else "",
+            decision=effect.value,
+            code=refusal.code if refusal else "",
+            policies=decision.policies if decision else (),
+            policy_revision=decision.revision if decision else "",
+            approval=_approval_id(passage),
+            labels=tuple(sorted(passage.detected)),
+            origins=passage.origins.arguments,
+            parts=(Part("arguments", action.encoded_arguments),) if action and action.arguments else (),
+            **_who_and_what(passage),
+        )
+
+    def _outcome(self, passage: Passage, code: str, part: Part | None) -> Entry:
+        elapsed = time.perf_counter_ns() - passage.started_ns
+        return Entry(
+            id=new_id(),
+            family=_family(passage.action),
+            kind=Kind.OUTCOME,
+            at_ns=self._ports.clock_ns(),
+            intent=passage.id,
+            code=code,
+            decision=Effect.ALLOW.value,
+            policies=passage.decision.policies if passage.decision else (),
+            policy_revision=passage.decision.revision if passage.decision else "",
+            labels=tuple(sorted(passage.labels)),
+            upstream_status=passage.upstream_status,
+            duration_us=elapsed // 1000,
+            parts=(part,) if part else (),
+            **_who_and_what(passage),
+        )
+
+    def _failed(self, error: Exception) -> Refusal:
+        refusal = refusal_of(error)
+        if refusal.code == "unavailable":
+            log.exception("a step failed, so the action was refused", exc_info=error)
+        return refusal
+
+    def _watch(self, passage: Passage) -> None:
+        for watch in self._ports.watch:
+            try:
+                watch(passage)
+            except Exception:
+                log.exception("a watcher failed")
+
+
+def _family(action: Action | None) -> Family:
+    if action is None:
+        return Family.ACTION
+    if action.boundary is Boundary.AGENT_MODEL:
+        return Family.MODEL
+    return Family.DATA if action.boundary is Boundary.MODEL_DATA else Family.ACTION
+
+
+def _approval_id(passage: Passage) -> str:
+    if passage.approval is not None:
+        return passage.approval.id
+    held = passage.refusal.approval if passage.refusal else None
+    return str(held["id"]) if held else ""
+
+
+def _who_and_what(passage: Passage) -> dict[str, Any]:
+    """The fields an intent and its outcome share: who, for whom, in which session, doing what."""
+    session, action = passage.session, passage.action
+    fields: dict[str, Any] = {}
+    if session is not None:
+        chain, actor = session.subject.chain, session.subject.actor
+        fields |= {
+            "actor": actor.id,
+            "on_behalf_of": tuple(link.name if link.kind == "user" else link.id for link in chain[:-1]),
+            "owner": actor.owner or "",
+            "session": session.id,
+        }
+    if action is not None:
+        fields |= {"boundary": action.boundary.value, "verb": action.verb, "action": action.name, "resource": str(action.resource)}
+    return fields

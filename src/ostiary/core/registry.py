@@ -1,0 +1,186 @@
+"""What is registered: a frozen snapshot of every principal and resource, swapped whole on change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ostiary.core.canonical import digest
+from ostiary.core.ids import spiffe_id
+from ostiary.core.subject import Principal, PrincipalKind, Status
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. `directory` is where the person signs in (`local` until an identity provider is bound)."""
+
+    name: str
+    email: str = ""
+    roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    status: Status = Status.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent: always with an owner, a purpose and a reviewed manifest, or it does not run (R-G6)."""
+
+    name: str
+    owner: str
+    purpose: str
+    roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+    servers: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    """What an implicit session of an autonomous agent holds."""
+    autonomous: bool = False
+    prompt_digest: str = ""
+    reviewed: str = ""
+    """The manifest digest a person accepted last."""
+    status: Status = Status.DRAFT
+
+    @property
+    def manifest(self) -> str:
+        """The digest of what the agent is made of: model, prompt and servers (its tools are pinned one by one)."""
+        return digest([self.model, self.prompt_digest, sorted(self.servers)])
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model endpoint. `upstream_name` is what the provider calls it, `credential` the name of a sealed secret."""
+
+    name: str
+    provider: str
+    url: str
+    upstream_name: str = ""
+    credential: str = ""
+    accepts: frozenset[str] = frozenset()
+    """Confidentiality labels it may receive."""
+    trust: str = "untrusted"
+    region: str = ""
+    rate: str = ""
+    unsafe_plaintext: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An MCP server, reached at `url` or started as `command`. `trust` labels what it returns."""
+
+    name: str
+    url: str = ""
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    trust: str = "untrusted"
+    labels: frozenset[str] = frozenset()
+    """Confidentiality labels on all it returns."""
+    credential: str = ""
+    rate: str = ""
+    unsafe_plaintext: bool = False
+    profiles: Mapping[str, "Profile"] = field(default_factory=dict)
+    """Declared and so confirmed profiles, by tool name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a tool's arguments and results mean. Inferred is a guess; only a confirmed one relaxes anything."""
+
+    effect: str = "irreversible"
+    """`read`, `reversible` or `irreversible`."""
+    external: bool = True
+    control: frozenset[str] = frozenset()
+    """Arguments that decide where the effect goes: recipient, account, amount, path, id …"""
+    payload: frozenset[str] = frozenset()
+    attested: frozenset[str] = frozenset()
+    """Result fields the system of record vouches for, as dotted paths (`items.account`)."""
+    directory: frozenset[str] = frozenset()
+    """Result fields that are a trusted directory (payees, contacts), as dotted paths."""
+    labels: frozenset[str] = frozenset()
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as its server defines it, pinned by digest. Only an accepted one can be listed or called."""
+
+    server: str
+    name: str
+    definition: Mapping[str, Any]
+    """The MCP Tool object as received: name, description, inputSchema, outputSchema, annotations …"""
+    digest: str
+    accepted: bool = True
+    findings: tuple[str, ...] = ()
+    """Why it is quarantined."""
+    profile: Profile = Profile()
+
+    @property
+    def id(self) -> str:
+        """The name policies and scopes use: `server/tool`."""
+        return f"{self.server}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An external HTTP API."""
+
+    name: str
+    url: str
+    methods: frozenset[str] = frozenset({"GET"})
+    credential: Mapping[str, str] = field(default_factory=dict)
+    rate: str = ""
+    unsafe_plaintext: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of tools (`payments/pay`) and of principals, for rules about several at once."""
+
+    name: str
+    tools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data source; `declaration` is kept as declared until data doors exist."""
+
+    name: str
+    declaration: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything registered at one moment. Requests hold the snapshot they began with."""
+
+    trust_domain: str = "ostiary.local"
+    revision: int = 0
+    users: Mapping[str, User] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    """By `server/tool`."""
+    apis: Mapping[str, Api] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def user_principal(self, name: str) -> Principal | None:
+        """Return the registered user `name` as a principal."""
+        user = self.users.get(name)
+        if user is None:
+            return None
+        identity = spiffe_id(self.trust_domain, "user", name)
+        return Principal(identity, PrincipalKind.USER, name, user.status, None, user.roles, user.groups, user.attributes)
+
+    def agent_principal(self, name: str) -> Principal | None:
+        """Return the registered agent `name` as a principal."""
+        agent = self.agents.get(name)
+        if agent is None:
+            return None
+        identity = spiffe_id(self.trust_domain, "agent", name)
+        return Principal(identity, PrincipalKind.AGENT, name, agent.status, agent.owner, agent.roles, agent.groups, agent.attributes)
+
+    def server_tools(self, server: str) -> list[Tool]:
+        """Return the tools of one server, by name."""
+        prefix = f"{server}/"
+        return [tool for name, tool in sorted(self.tools.items()) if name.startswith(prefix)]

@@ -1,0 +1,109 @@
+"""Who acts, on behalf of whom, and what was lent to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """The kinds of principal the registry knows."""
+
+    USER = "user"
+    AGENT = "agent"
+    PROCESS = "process"
+    MODEL = "model"
+
+
+class Status(StrEnum):
+    """Whether a principal may act now. Only `ACTIVE` may."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    ISOLATED = "isolated"
+    RETIRED = "retired"
+
+
+class Integrity(StrEnum):
+    """Whether only trusted content has entered a session."""
+
+    TRUSTED = "trusted"
+    UNTRUSTED = "untrusted"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A registered user, agent, process or model. `id` is SPIFFE-shaped, `name` the registry's."""
+
+    id: str
+    kind: PrincipalKind
+    name: str
+    status: Status = Status.ACTIVE
+    owner: str | None = None
+    """The registered user who answers for it, by name."""
+    roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The acting agent with its chain: the lending user first, the acting agent last."""
+
+    chain: tuple[Principal, ...]
+
+    @property
+    def actor(self) -> Principal:
+        """The principal that acts."""
+        return self.chain[-1]
+
+    @property
+    def user(self) -> Principal | None:
+        """The lending user; None in an autonomous session."""
+        first = self.chain[0]
+        return first if first.kind is PrincipalKind.USER else None
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How a credential was verified."""
+
+    method: str
+    """`session_token`, `agent_key`, `operator_key`, `password`, `dev` …"""
+    at: float
+    bound: bool = False
+    mfa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a session may use up; None is no limit. Spend is in micro-units of the deployment's currency."""
+
+    actions: int | None = None
+    spend: int | None = None
+
+
+@dataclass(slots=True)
+class SessionState:
+    """What has happened in a session so far; changed only on the event loop, only upwards."""
+
+    integrity: Integrity = Integrity.TRUSTED
+    labels: frozenset[str] = frozenset()
+    actions: int = 0
+    denied: int = 0
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """What a user lent to an agent: never more than either has. `state` is the only part that moves."""
+
+    id: str
+    subject: Subject
+    scopes: tuple[str, ...]
+    purpose: str
+    opened_at: float
+    expires_at: float
+    limits: Limits = Limits()
+    authentication: Authentication = Authentication("session_token", 0.0)
+    depth: int = 0
+    state: SessionState = field(default_factory=SessionState)
