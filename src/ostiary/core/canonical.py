@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ def _slow(value: Any) -> str:
 
 def _number(value: float) -> str:
     """Return a float as ECMAScript writes it (RFC 8785 section 3.2.2.3)."""
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError("a number that is not finite has no JSON form")
     if value == 0:
         return "0"

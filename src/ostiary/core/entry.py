@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A payload to be sealed beside the entry: `arguments`, `prompt`, `completion`, `result`, `reason`, `purpose` …"""
+    """A payload to be sealed beside the entry: `arguments`, `completion`, `result`, `reason`, `purpose` and the like."""
 
     name: str
     content: bytes

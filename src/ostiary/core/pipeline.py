@@ -180,10 +180,11 @@ class Pipeline:
 
     async def _control(self, passage: Passage) -> Refusal | None:
         refusal = self._ports.controls.shape(passage)
-        if refusal is None and passage.approval is not None and passage.decision is not None:
-            if not await self._ports.approvals.consume(passage.approval):
-                return refuse("held", "the approval was used already by another call")
-        return refusal
+        if refusal is not None or passage.approval is None:
+            return refusal
+        if await self._ports.approvals.consume(passage.approval):
+            return None
+        return refuse("held", "the approval was used already by another call")
 
     async def _intend(self, passage: Passage) -> Refusal | None:
         passage.receipt = await self._ports.ledger.append(self._intent(passage))
@@ -236,7 +237,7 @@ class Pipeline:
     def _failed(self, error: Exception) -> Refusal:
         refusal = refusal_of(error)
         if refusal.code == "unavailable":
-            log.exception("a step failed, so the action was refused", exc_info=error)
+            log.error("a step failed, so the action was refused", exc_info=error)
         return refusal
 
     def _watch(self, passage: Passage) -> None:

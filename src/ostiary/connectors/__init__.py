@@ -1,0 +1,1 @@
+"""Systems we reach. Only `app` chooses which."""

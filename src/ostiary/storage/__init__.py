@@ -1,0 +1,1 @@
+"""Where state lives, one engine a file. Only `app` chooses which."""
