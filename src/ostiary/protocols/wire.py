@@ -26,7 +26,7 @@ ONCE = frozenset({"authorization", "x-api-key", "content-type", "content-length"
 encode = msgspec.json.Encoder().encode
 
 
-class ClientGone(Exception):  # noqa: N818 - not an error of ours
+class ClientGone(Exception):
     """The client disconnected before its request was complete."""
 
 
@@ -62,6 +62,10 @@ class Call:
         """The peer's address."""
         client = self.scope.get("client")
         return str(client[0]) if client else "127.0.0.1"
+
+    @property
+    def _has_body(self) -> bool:
+        return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
 
     def check_headers(self) -> None:
         """Refuse ambiguous or encoded requests. Raises InvalidAction."""
@@ -131,6 +135,8 @@ class Call:
         """Send the head of an answer; `push` and `end` follow."""
         self._started = True
         fields = [(b"content-type", content_type.encode()), *SAFE_HEADERS, *headers]
+        if not self._body_read and self._has_body:
+            fields.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
 
     async def push(self, piece: bytes) -> None:

@@ -1,0 +1,90 @@
+"""What stands before every door: Host and Origin checks, load shedding, routing, and a last line against exceptions."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from ostiary.core.decision import Refusal, refusal_of, refuse
+from ostiary.core.errors import InvalidAction
+from ostiary.core.ids import new_id
+from ostiary.protocols.wire import Call, ClientGone, Receive, Scope, Send
+
+log = logging.getLogger("ostiary.edge")
+
+Door = Callable[[Call], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_IN_FLIGHT = 2048
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+
+
+class Edge:
+    """The ASGI application. `doors` are matched by the first path segment, the rest goes to the control plane.
+
+    A browser page elsewhere must not reach us by rebinding its name to our address, so the Host must be one
+    of ours, and an Origin, where there is one, must be ours or listed.
+    """
+
+    def __init__(self, doors: Mapping[str, Door], control: App, *, hosts: frozenset[str], origins: frozenset[str]) -> None:
+        self._doors = dict(doors)
+        self._control = control
+        self._hosts = hosts | LOOPBACK
+        self._origins = origins
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        call = Call(scope, receive, send)
+        if self._in_flight >= MAX_IN_FLIGHT:
+            await _problem(call, refuse("unavailable", "too many requests are in flight", retry_after_s=1.0))
+            return
+        self._in_flight += 1
+        try:
+            await self._serve(call, scope, receive, send)
+        except ClientGone:
+            log.debug("the client went away")
+        except Exception as error:
+            if not isinstance(error, InvalidAction):
+                log.exception("a request failed")
+            if call.has_started:
+                raise
+            await _problem(call, refusal_of(error))
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        call.check_headers()
+        if not call.path.startswith("/"):
+            raise InvalidAction("the request target must be a path")
+        refusal = self._wrong_host(call)
+        if refusal is not None:
+            await _problem(call, refusal)
+            return
+        door = self._doors.get(call.path.split("/", 2)[1])
+        if door is not None:
+            await door(call)
+        else:
+            await self._control(scope, receive, send)
+
+    def _wrong_host(self, call: Call) -> Refusal | None:
+        host = call.headers.get("host", "")
+        if _hostname(host) not in self._hosts:
+            return Refusal("forbidden", 421, f"host `{host[:100]}` is not served here", remedy="add it to server.allowed_hosts")
+        origin = call.headers.get("origin")
+        if origin is None or origin in self._origins or origin == f"{call.scope['scheme']}://{host}":
+            return None
+        return Refusal("forbidden", 403, f"origin `{origin[:100]}` is not allowed", remedy="add it to server.allowed_origins")
+
+
+def _hostname(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+async def _problem(call: Call, refusal: Refusal) -> None:
+    headers = [(b"retry-after", b"%d" % max(1, round(refusal.retry_after_s)))] if refusal.retry_after_s else []
+    await call.respond_json(refusal.status, refusal.problem(new_id()), headers, "application/problem+json")

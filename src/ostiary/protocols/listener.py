@@ -1,0 +1,120 @@
+"""The HTTP listener: uvicorn with the bounds it leaves to us (head size, slow heads, connections)."""
+
+import asyncio
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD = 64 * 1024
+"""Bytes of request line and headers."""
+HEAD_TIMEOUT_S = 10.0
+"""Longest time from the first byte of a request, or from connecting, to the end of its headers."""
+KEEP_ALIVE_S = 75
+MAX_CONNECTIONS = 4096
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses heads that are too large (431) or too slow (408), and encodings of the path that are not ASCII."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first head."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head before the parser stores it."""
+        if self.transport.is_closing():
+            return
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD + 65536:
+                self._abort(431, "request header fields too large")
+                return
+        try:
+            super().data_received(data)
+        except (ValueError, UnicodeError):
+            self._abort(400, "bad request")
+
+    def on_message_begin(self) -> None:
+        """Start the clock for each further head on the connection."""
+        super().on_message_begin()
+        self._head_size = 0
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_slow)
+
+    def on_url(self, url: bytes) -> None:
+        """Bound the request target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Bound names and values."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: stop its clock."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD:
+            self._abort(431, "request header fields too large")
+            raise ValueError("head too large")
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._abort(408, "request timeout")
+
+    def _abort(self, status: int, reason: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % (status, reason.encode()))
+            self.transport.close()
+
+
+class Listener(Server):
+    """One listening port. The composition root handles signals, so this server installs none."""
+
+    def __init__(self, app: Any, host: str, port: int, *, tls: tuple[str, str] | None = None, drain_s: int = 10) -> None:
+        certificate, key = tls or (None, None)
+        super().__init__(
+            Config(
+                app,
+                host=host,
+                port=port,
+                loop="none",
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=drain_s,
+                limit_concurrency=MAX_CONNECTIONS,
+                backlog=2048,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+            )
+        )
+
+    async def serve_forever(self, sockets: list[Any]) -> None:
+        """Serve on sockets that are bound already, until `should_exit` is set, then drain."""
+        await self._serve(sockets)
