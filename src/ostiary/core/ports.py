@@ -174,6 +174,8 @@ class HttpRequest:
     body: bytes = b""
     timeout_s: float = 60.0
     """Longest wait for the head, and then between two pieces of the body."""
+    unsafe_plaintext: bool = False
+    """Allow `http://` to a host beyond loopback, as the declaration said."""
 
 
 class HttpAnswer(Protocol):
