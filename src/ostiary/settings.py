@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -32,7 +32,7 @@ class ServerSettings(_Section):
 
     host: str = "127.0.0.1"
     """Address to listen on; beyond loopback needs TLS."""
-    port: int = Field(8470, ge=0, le=65535)
+    port: Annotated[int, Field(ge=0, le=65535)] = 8470
     """TCP port; 0 takes a free one."""
     tls_cert: str = ""
     """PEM file with the certificate chain."""
@@ -44,44 +44,44 @@ class ServerSettings(_Section):
     """Host names accepted in the Host header, beside the one listened on and loopback names."""
     allowed_origins: list[str] = []
     """Web origins whose pages may call the gateway; none by default."""
-    max_body_bytes: int = Field(4 * 1024 * 1024, gt=0)
+    max_body_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
     """Largest request body on the agents' wires."""
-    max_control_body_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    max_control_body_bytes: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
     """Largest request body on the control API (a declaration with its policies)."""
-    max_header_bytes: int = Field(32 * 1024, gt=0)
+    max_header_bytes: Annotated[int, Field(gt=0)] = 32 * 1024
     """Largest request head."""
-    head_timeout_s: float = Field(10.0, gt=0)
+    head_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Longest time a client may take to send a request head."""
-    body_timeout_s: float = Field(30.0, gt=0)
+    body_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """Longest time a client may take to send a request body."""
-    keep_alive_s: float = Field(75.0, gt=0)
+    keep_alive_s: Annotated[float, Field(gt=0)] = 75.0
     """How long an idle connection is kept."""
-    max_connections: int = Field(4096, gt=0)
+    max_connections: Annotated[int, Field(gt=0)] = 4096
     """Open client connections; more are turned away."""
-    drain_s: float = Field(10.0, ge=0)
+    drain_s: Annotated[float, Field(ge=0)] = 10.0
     """How long SIGTERM waits for open requests before it closes them."""
 
 
 class IdentitySettings(_Section):
     """Principals, sessions and tokens."""
 
-    trust_domain: str = Field("ostiary.local", pattern=r"^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$")
+    trust_domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$")] = "ostiary.local"
     """The SPIFFE trust domain of every identity; fixed once agents are registered."""
     issuer: str = ""
     """The `iss` of our tokens; the public address when empty."""
-    session_ttl_s: int = Field(3600, gt=0, le=3600)
+    session_ttl_s: Annotated[int, Field(gt=0, le=3600)] = 3600
     """How long a session lasts when nothing shorter is asked; never more than an hour."""
-    user_token_ttl_s: int = Field(28_800, gt=0, le=86_400)
+    user_token_ttl_s: Annotated[int, Field(gt=0, le=86_400)] = 28_800
     """How long a signed-in person's token lasts."""
-    signing_key_days: int = Field(90, gt=0)
+    signing_key_days: Annotated[int, Field(gt=0)] = 90
     """Age at which the token signing key is replaced."""
-    key_overlap_s: int = Field(86_400, ge=0)
+    key_overlap_s: Annotated[int, Field(ge=0)] = 86_400
     """How long an agent's old key still works after it is rotated."""
-    link_ttl_s: int = Field(900, gt=0)
+    link_ttl_s: Annotated[int, Field(gt=0)] = 900
     """How long a one-time sign-in link works."""
-    max_sessions: int = Field(100_000, gt=0)
+    max_sessions: Annotated[int, Field(gt=0)] = 100_000
     """Open sessions in all."""
-    max_failures: int = Field(10, gt=0)
+    max_failures: Annotated[int, Field(gt=0)] = 10
     """Failed sign-ins of one person, or from one address, within a minute before more are refused."""
     dev_sign_in: bool = False
     """Sign users in without a password. For development on loopback only."""
@@ -92,15 +92,15 @@ class LedgerSettings(_Section):
 
     origin: str = ""
     """The ledger's name in its checkpoints; made from the host name on first run when empty."""
-    checkpoint_s: float = Field(1.0, gt=0, le=60)
+    checkpoint_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Longest time between a durable entry and a signed checkpoint that covers it."""
-    heartbeat_s: float = Field(60.0, gt=0)
+    heartbeat_s: Annotated[float, Field(gt=0)] = 60.0
     """How often an idle ledger signs a checkpoint."""
-    max_queue: int = Field(4096, gt=0)
+    max_queue: Annotated[int, Field(gt=0)] = 4096
     """Entries waiting to become durable; more are refused."""
-    max_wait_ms: int = Field(250, gt=0)
+    max_wait_ms: Annotated[int, Field(gt=0)] = 250
     """Longest an entry may wait for the disk before actions are refused."""
-    min_free_bytes: int = Field(64 * 1024 * 1024, ge=0)
+    min_free_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     """Free disk space below which actions are refused while the ledger can still say so."""
     anchor: str = ""
     """File outside the data directory that the newest checkpoint is also written to."""
@@ -109,38 +109,38 @@ class LedgerSettings(_Section):
 class LimitSettings(_Section):
     """What one principal, session or upstream may use up."""
 
-    principal_rate: str = Field("50/s", pattern=r"^[1-9][0-9]{0,8}/[smhd]$")
+    principal_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "50/s"
     """Actions of one agent."""
-    session_rate: str = Field("50/s", pattern=r"^[1-9][0-9]{0,8}/[smhd]$")
+    session_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "50/s"
     """Actions of one session."""
-    upstream_rate: str = Field("500/s", pattern=r"^[1-9][0-9]{0,8}/[smhd]$")
+    upstream_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "500/s"
     """Actions on one upstream that declares no rate of its own."""
-    session_actions: int = Field(0, ge=0)
+    session_actions: Annotated[int, Field(ge=0)] = 0
     """Actions a session may take in all when it is lent no number; 0 is no limit."""
-    session_spend: float = Field(0.0, ge=0)
+    session_spend: Annotated[float, Field(ge=0)] = 0.0
     """What a session may spend on models when it is lent no budget, in the deployment's currency; 0 is no limit."""
-    hold_back_chars: int = Field(256, ge=64, le=4096)
+    hold_back_chars: Annotated[int, Field(ge=64, le=4096)] = 256
     """Characters of a stream kept back so that a secret split over pieces is still found."""
-    max_values: int = Field(20_000, gt=0)
+    max_values: Annotated[int, Field(gt=0)] = 20_000
     """Values a session remembers the origin of; beyond it everything unknown counts as untrusted."""
 
 
 class UpstreamSettings(_Section):
     """Connections to models, servers and APIs."""
 
-    connect_timeout_s: float = Field(5.0, gt=0)
+    connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest time to connect."""
-    timeout_s: float = Field(60.0, gt=0)
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """Longest wait for an answer's head, and then between two pieces of its body."""
-    max_connections: int = Field(64, gt=0)
+    max_connections: Annotated[int, Field(gt=0)] = 64
     """Connections kept to one upstream."""
-    max_answer_bytes: int = Field(16 * 1024 * 1024, gt=0)
+    max_answer_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     """Largest answer read whole."""
     ca_file: str = ""
     """PEM file with the certificate authorities trusted beside the system's."""
-    stdio_restart_s: float = Field(1.0, gt=0)
+    stdio_restart_s: Annotated[float, Field(gt=0)] = 1.0
     """Wait before a server started as a command is started again."""
-    tools_refresh_s: float = Field(300.0, gt=0)
+    tools_refresh_s: Annotated[float, Field(gt=0)] = 300.0
     """How often a server's tool definitions are compared with their pins."""
 
 
@@ -149,11 +149,11 @@ class PolicySettings(_Section):
 
     starter_pack: bool = True
     """Begin a new data directory with the starter policies; they still permit nothing until roles are given."""
-    max_policies: int = Field(10_000, gt=0)
+    max_policies: Annotated[int, Field(gt=0)] = 10_000
     """Policies in one revision."""
     approval_url: str = ""
     """Address shown to approvers; `{id}` stands for the approval. Ours when empty."""
-    max_open_approvals: int = Field(10_000, gt=0)
+    max_open_approvals: Annotated[int, Field(gt=0)] = 10_000
     """Held actions waiting for a person; more are denied."""
 
 
@@ -204,11 +204,12 @@ class Settings(BaseSettings):
 
         `config` must exist when given; `overrides` (`{"server.port": 1}`) are the command line's, None left out.
         """
-        return cls._build(_gather(config, environ, overrides))
+        return cls.from_found(_gather(config, environ, overrides))
 
     @classmethod
-    def _build(cls, found: Mapping[str, "_Found"]) -> Self:
-        values: dict[str, dict[str, Any]] = {}
+    def from_found(cls, found: Mapping[str, "_Found"]) -> Self:
+        """Return the settings made of what was found. Raises InvalidConfig."""
+        values: dict[str, Any] = {}
         for key, item in found.items():
             section, name = key.split(".", 1)
             values.setdefault(section, {})[name] = item.value
@@ -255,7 +256,7 @@ def describe(
 ) -> list[Described]:
     """Return every setting with its value, source and meaning. Raises InvalidConfig."""
     found = _gather(config, environ, overrides)
-    settings = Settings._build(found)
+    settings = Settings.from_found(found)
     return [
         Described(
             name,
