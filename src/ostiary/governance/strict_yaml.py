@@ -132,8 +132,8 @@ class _Reader:
             self._refuse(event, f"nested more than {MAX_DEPTH} deep")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             self._refuse(event, "anchors and aliases are not accepted; write the value out")
-        if getattr(event, "tag", None) is not None:
-            self._refuse(event, f"tag `{getattr(event, "tag", "")}` is not accepted; write plain values")
+        if (tag := getattr(event, "tag", None)) is not None:
+            self._refuse(event, f"tag `{tag}` is not accepted; write plain values")
 
     def _mapping(self, line: int, depth: int) -> Node:
         values: dict[str, Node] = {}
