@@ -54,7 +54,7 @@ def test_numbers_have_the_form_of_rfc_8785(bits: str, text: str) -> None:
 def test_the_sorting_example_of_rfc_8785() -> None:
     """RFC 8785 section 3.2.3: keys sort by UTF-16 code units, not by code points."""
     keys = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\xf6"]
-    value = {key: 1.5 for key in keys}
+    value = dict.fromkeys(keys, 1.5)
     assert list(json.loads(canonical(value))) == ["\r", "1", "\x80", "\xf6", "\u20ac", "\U0001f600", "\ufb33"]
 
 
