@@ -125,6 +125,22 @@ class Pipeline:
         """Return the content controls for an answer that arrives in pieces."""
         return self._ports.controls.stream(passage)
 
+    def release(self, passage: Passage, content: Any) -> Any | Refusal:
+        """Control and label a piece that reaches the caller before the answer (progress, a question from upstream).
+
+        Returns the piece as the caller may see it. It is not recorded by itself; `settle` still follows.
+        """
+        refusal = self.check(passage)
+        if refusal is not None:
+            return refusal
+        try:
+            shaped: Any | Refusal = self._ports.controls.answer(passage, content)
+            if not isinstance(shaped, Refusal):
+                passage.labels |= self._ports.provenance.absorb(passage, shaped)
+        except Exception as error:
+            shaped = self._failed(error)
+        return shaped
+
     async def settle(self, passage: Passage, content: Any, *, code: str = "", part: Part | None = None) -> Any | Refusal:
         """Steps 5 to 7 for what the upstream answered: control it, label the session, record the outcome.
 
@@ -135,7 +151,7 @@ class Pipeline:
         try:
             shaped = self._ports.controls.answer(passage, content) if part is None else content
             if not isinstance(shaped, Refusal):
-                passage.labels = self._ports.provenance.absorb(passage, shaped)
+                passage.labels |= self._ports.provenance.absorb(passage, shaped)
         except Exception as error:
             shaped = self._failed(error)
         if isinstance(shaped, Refusal):

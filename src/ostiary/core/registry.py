@@ -113,6 +113,8 @@ class Tool:
     findings: tuple[str, ...] = ()
     """Why it is quarantined."""
     profile: Profile = Profile()
+    previous: Mapping[str, Any] | None = None
+    """The definition accepted before, while this one is quarantined: what an operator compares with."""
 
     @property
     def id(self) -> str:

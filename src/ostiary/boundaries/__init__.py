@@ -1,0 +1,1 @@
+"""One policy enforcement point a file; no wire formats."""

@@ -1,0 +1,128 @@
+"""Agent → API and model → data over tool servers: where a tool call, a read or a prompt is enforced (R-B2, R-B3, R-B5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ostiary.core.action import Action, Boundary, Resource
+from ostiary.core.decision import Refusal, refusal_of, refuse
+from ostiary.core.pipeline import Passage, Pipeline
+from ostiary.core.ports import Identity, PolicyEngine, RegistrySource
+from ostiary.core.registry import Tool
+from ostiary.core.subject import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the server did: the content, how it ended when not well (`upstream_failed` …), its status."""
+
+    content: Any
+    code: str = ""
+    status: int = 200
+
+
+Execute = Callable[[Action], Awaitable[Answered]]
+
+
+class AgentApi:
+    """The enforcement point: nothing reaches a server except through `perform`, and nothing is listed that `sees` denies."""
+
+    def __init__(self, pipeline: Pipeline, identity: Identity, policy: PolicyEngine, source: RegistrySource) -> None:
+        self.pipeline = pipeline
+        self._identity = identity
+        self._policy = policy
+        self._source = source
+
+    def tool(self, server: str, name: str) -> Tool | None:
+        """Return a tool as pinned now."""
+        return self._source.registry.tools.get(f"{server}/{name}")
+
+    def call_tool(self, server: str, name: str, arguments: Mapping[str, Any]) -> Action:
+        """Return the action of calling a tool."""
+        full = f"{server}/{name}"
+        known = self._source.registry.tools.get(full)
+        reads = known is not None and known.profile.confirmed and known.profile.effect == "read"
+        return Action(Boundary.AGENT_API, "call_tool", full, Resource("Tool", full), f"tool:{full}", arguments, reads)
+
+    def read_resource(self, server: str, uri: str) -> Action:
+        """Return the action of reading a server's resource; it needs the whole server lent (`tool:mail/*`)."""
+        return self._on_server("read_resource", server, {"uri": uri})
+
+    def get_prompt(self, server: str, name: str, arguments: Mapping[str, Any]) -> Action:
+        """Return the action of fetching a prompt."""
+        return self._on_server("get_prompt", server, {"name": name, "arguments": arguments})
+
+    def sees(self, session: Session, action: Action) -> bool:
+        """Say whether the session could be allowed or held for this; anything that fails is not seen."""
+        try:
+            return self._identity.in_scope(session, action) is None and self._policy.may_see(session, action)
+        except Exception:
+            return False
+
+    def visible_tools(self, session: Session, server: str) -> list[Tool]:
+        """Return the accepted tools of a server that the session could call."""
+        tools = self._source.registry.server_tools(server)
+        return [tool for tool in tools if tool.accepted and self.sees(session, self.call_tool(server, tool.name, {}))]
+
+    async def perform(self, passage: Passage, action: Action, execute: Execute) -> Any | Refusal:
+        """Take an identified passage through the steps and run `execute` with the action as the controls left it."""
+        passage.action = action
+        pinned = self._source.registry.tools.get(action.name)
+        refusal = self._unusable(passage, pinned)
+        if refusal is not None:
+            return await self.pipeline.refuse(passage, refusal)
+        refusal = await self.pipeline.admit(passage)
+        if refusal is not None:
+            return refusal
+        moved = self._moved(action, pinned)
+        if moved is not None:
+            return await self._ended(passage, moved)
+        return await self._execute(passage, execute)
+
+    async def _execute(self, passage: Passage, execute: Execute) -> Any | Refusal:
+        _, action = passage.acting
+        try:
+            with passage.upstream():
+                answered = await execute(action)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._ended(passage, refuse("cancelled", "the caller cancelled the call")))
+            raise
+        except Exception as error:
+            return await self._ended(passage, refusal_of(error))
+        passage.upstream_status = answered.status
+        return await self.pipeline.settle(passage, answered.content, code=answered.code)
+
+    async def _ended(self, passage: Passage, refusal: Refusal) -> Refusal:
+        """Record that an admitted action did not come to an answer."""
+        passage.refusal = refusal
+        settled = await self.pipeline.settle(passage, {"error": refusal.detail}, code=refusal.code)
+        return settled if isinstance(settled, Refusal) else refusal
+
+    def _unusable(self, passage: Passage, pinned: Tool | None) -> Refusal | None:
+        """Refuse a tool that is unknown or not accepted, but only to those whose scope covers it: others learn nothing."""
+        session, action = passage.acting
+        if action.resource.type != "Tool" or self._identity.in_scope(session, action) is not None:
+            return None
+        if pinned is None:
+            return refuse("not_found", f"there is no tool `{action.name}`, or none you may see")
+        return None if pinned.accepted else _quarantined(pinned)
+
+    def _moved(self, action: Action, pinned: Tool | None) -> Refusal | None:
+        """Look again: the definition may have changed while the decision was made or recorded."""
+        now = self._source.registry.tools.get(action.name)
+        if now is pinned or (now is not None and pinned is not None and now.digest == pinned.digest and now.accepted):
+            return None
+        return _quarantined(now) if now is not None else refuse("not_found", f"tool `{action.name}` is gone")
+
+    def _on_server(self, name: str, server: str, arguments: Mapping[str, Any]) -> Action:
+        return Action(Boundary.MODEL_DATA, name, name, Resource("Server", server), f"tool:{server}/*", arguments, is_read_only=True)
+
+
+def _quarantined(tool: Tool) -> Refusal:
+    why = "; ".join(tool.findings[:3]) or "its definition changed"
+    return refuse(
+        "quarantined",
+        f"tool `{tool.id}` is quarantined: {why}"[:500],
+        remedy=f"an operator compares and accepts definition {tool.digest[:12]}",
+    )
