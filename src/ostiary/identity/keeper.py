@@ -1,0 +1,202 @@
+"""What happened in a session outlives the process: never counted short, not even after kill -9.
+
+Counters are written ahead of use (hi-lo): what is stored is at least what was used, so a crash can only
+make a session look more used than it was. Labels and integrity are stored before the outcome that brought
+them is recorded. A session that a crash caught at work comes back as untrusted and with all labels it could have met.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ostiary.core.decision import Refusal
+from ostiary.core.entry import Entry, Receipt
+from ostiary.core.ports import Ledger
+from ostiary.core.registry import Registry
+from ostiary.core.subject import Integrity, Limits, Session, SessionState
+from ostiary.identity.backing import Backing
+from ostiary.identity.scopes import matches
+
+log = logging.getLogger("ostiary.identity")
+
+KIND = "identity/session"
+COOL_AFTER_S = 2.0
+_AHEAD, _AHEAD_DENIED, _AHEAD_SPEND = 63, 7, 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDocument:
+    """A session as it is stored. While `at_work` the counters stand ahead of what was used."""
+
+    id: str
+    agent: str
+    user: str | None
+    scopes: tuple[str, ...]
+    purpose: str
+    opened_at: float
+    expires_at: float
+    limits: Limits
+    method: str
+    opened_by: str = ""
+    key: str = ""
+    """The agent key it was bought with; revoking that ends it."""
+    implicit: bool = False
+    ended: str = ""
+    """`closed` or `revoked`."""
+    at_work: bool = True
+    actions: int = 0
+    denied: int = 0
+    spent: int = 0
+    integrity: Integrity = Integrity.TRUSTED
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """A session in memory: what is stored of it, its moving state, and what was last found about its principals."""
+
+    kept: SessionDocument
+    session: Session
+    registry: Registry | None = None
+    unfit: Refusal | None = None
+    lent: dict[str, bool] = field(default_factory=dict)
+    """Answers of `in_scope`, by wanted scope."""
+    touched: bool = True
+    stored_end: str = ""
+    """How the session ended, as far as that is durable."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether more has happened than what is stored allows for."""
+        kept, state = self.kept, self.session.state
+        return (
+            state.actions > kept.actions
+            or state.spent > kept.spent
+            or state.denied > kept.denied
+            or not kept.at_work
+            or (state.labels is not kept.labels and state.labels != kept.labels)
+            or state.integrity is not kept.integrity
+        )
+
+    def ahead(self) -> SessionDocument:
+        """Return the document that allows for more to come."""
+        state, limits = self.session.state, self.kept.limits
+        return replace(
+            self.kept,
+            at_work=True,
+            actions=state.actions + (_AHEAD if limits.actions is None else limits.actions // 16),
+            spent=state.spent + (_AHEAD_SPEND if limits.spend is None else limits.spend // 16),
+            denied=state.denied + _AHEAD_DENIED,
+            labels=state.labels,
+            integrity=state.integrity,
+        )
+
+    def exact(self) -> SessionDocument:
+        """Return the document of a session at rest."""
+        state = self.session.state
+        rest = {"labels": state.labels, "integrity": state.integrity}
+        return replace(self.kept, at_work=False, actions=state.actions, denied=state.denied, spent=state.spent, **rest)  # type: ignore[arg-type]
+
+
+class Keeper:
+    """Writes sessions behind one another's back: all that wait share one write."""
+
+    def __init__(self, backing: Backing) -> None:
+        self._backing = backing
+        self._due: dict[Live, Callable[[Live], SessionDocument]] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+        self._at_work: set[Live] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def keep(self, live: Live) -> None:
+        """Make sure that what is stored covers what has happened. Raises Unavailable."""
+        if live.is_behind:
+            await self.write(live, Live.ahead)
+
+    async def write(self, live: Live, shape: Callable[[Live], SessionDocument]) -> None:
+        """Store a session in `shape` together with all others that wait. Raises Unavailable."""
+        self._due[live] = shape
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._write_due())
+            self._next.add_done_callback(_seen)
+        await asyncio.shield(self._next)
+
+    async def rest(self) -> None:
+        """Store all sessions exactly, on the way out. Raises Unavailable."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._at_work:
+            await asyncio.gather(*[self.write(live, Live.exact) for live in list(self._at_work)])
+
+    async def _write_due(self) -> None:
+        if self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])
+        due, self._due = self._due, {}
+        self._writing, self._next = self._next, None
+        documents = {live: shape(live) for live, shape in due.items()}
+        await self._backing.save(KIND, {document.id: document for document in documents.values()})
+        for live, document in documents.items():
+            live.kept = replace(document, ended=live.kept.ended)
+            live.stored_end = document.ended
+            (self._at_work.add if document.at_work else self._at_work.discard)(live)
+        if self._at_work and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(COOL_AFTER_S, self._cool)
+
+    def _cool(self) -> None:
+        """Store exactly those at rest for a while; look again later at the others."""
+        self._timer = None
+        for live in list(self._at_work):
+            if not live.touched and live not in self._due:
+                self._due[live] = _if_untouched
+            live.touched = False
+        if self._due and self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._write_due())
+            self._next.add_done_callback(_seen)
+        elif self._at_work:
+            self._timer = asyncio.get_running_loop().call_later(COOL_AFTER_S, self._cool)
+
+
+class GuardedLedger:
+    """A ledger that stores what a session has used and met before it records anything of that session."""
+
+    def __init__(self, ledger: Ledger, live: dict[str, Live], keeper: Keeper) -> None:
+        self._ledger = ledger
+        self._live = live
+        self._keeper = keeper
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Record one entry. Raises LedgerUnavailable, or Unavailable when the session cannot be stored."""
+        live = self._live.get(entry.session)
+        if live is not None and live.is_behind:
+            await self._keeper.keep(live)
+        return await self._ledger.append(entry)
+
+
+def recover(document: SessionDocument, registry: Registry) -> SessionState:
+    """Return the state of a stored session; one that was at work may have met all that its scopes reach."""
+    labels, integrity = document.labels, document.integrity
+    if document.at_work:
+        labels |= _reachable_labels(document.scopes, registry)
+        integrity = Integrity.UNTRUSTED
+    return SessionState(integrity, labels, document.actions, document.denied, document.spent)
+
+
+def _reachable_labels(scopes: tuple[str, ...], registry: Registry) -> frozenset[str]:
+    reached: set[str] = set()
+    for tool in registry.tools.values():
+        if any(matches(scope, f"tool:{tool.id}") for scope in scopes):
+            server = registry.servers.get(tool.server)
+            reached |= tool.profile.labels | (server.labels if server else frozenset())
+    return frozenset(reached)
+
+
+def _if_untouched(live: Live) -> SessionDocument:
+    return live.ahead() if live.touched else live.exact()
+
+
+def _seen(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("sessions could not be stored", exc_info=task.exception())
