@@ -41,7 +41,8 @@ class Node:
 
     def refuse(self, message: str, *, line: int | None = None, remedy: str | None = None) -> NoReturn:
         """Raise InvalidConfig that says where."""
-        raise InvalidConfig(f"{self.file} line {line or self.line}: {message}", remedy=remedy)
+        where = line or self.line
+        raise InvalidConfig(f"{self.file}{f' line {where}' if where else ''}: {message}", remedy=remedy)
 
     def mapping(self, what: str) -> Mapping[str, "Node"]:
         """Return the value as a mapping. Raises InvalidConfig."""
@@ -72,6 +73,19 @@ class Node:
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+
+
+def from_plain(value: Any, file: str, depth: int = 0) -> Node:
+    """Return JSON values as a node of no line, so that what arrives over HTTP is checked like what stands in a file."""
+    if depth > MAX_DEPTH:
+        raise InvalidConfig(f"{file}: nested more than {MAX_DEPTH} deep")
+    if isinstance(value, Mapping):
+        return Node(
+            {str(key): from_plain(item, file, depth + 1) for key, item in value.items()}, file, 0, dict.fromkeys(map(str, value), 0)
+        )
+    if isinstance(value, list | tuple):
+        return Node([from_plain(item, file, depth + 1) for item in value], file, 0)
+    return Node(value, file, 0)
 
 
 def kind_of(value: Any) -> str:

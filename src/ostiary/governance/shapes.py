@@ -1,0 +1,335 @@
+"""What a registered thing may look like when somebody writes it down: the fields of each noun, checked one by one."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ostiary.core.errors import InvalidAction
+from ostiary.core.ids import is_name
+from ostiary.core.registry import Agent, Api, Group, Model, Profile, Server, Source, User
+from ostiary.governance.strict_yaml import Node, kind_of
+from ostiary.identity.scopes import parse_scopes
+from ostiary.settings import is_loopback, nearest
+
+Read = Callable[[str, Node], Any]
+T = TypeVar("T")
+
+MAX_TEXT = 4096
+MAX_LIST = 1000
+RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]\Z")
+WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+"""A role, label or attribute name."""
+TOOL = re.compile(r"[A-Za-z0-9._@-]{1,128}/[\x21-\x7e]{1,128}\Z")
+PATH = re.compile(r"[A-Za-z0-9_$@-][A-Za-z0-9_.$@\[\]*-]{0,255}\Z")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PROVIDERS = frozenset({"openai", "anthropic"})
+TRUST = frozenset({"trusted", "untrusted"})
+EFFECTS = frozenset({"read", "reversible", "irreversible"})
+_POINTER = "secret:"
+
+
+class Fields:
+    """The fields of one declared thing. Every method raises InvalidConfig that says where and what was expected."""
+
+    def __init__(self, what: str, node: Node, known: str) -> None:
+        self._what = what
+        self._known = frozenset(known.split())
+        self._found = node.only(what, self._known)
+        self.node = node
+
+    def at(self, name: str) -> Node:
+        """Return the node of a field, or of the whole when it is missing."""
+        return self._found.get(name, self.node)
+
+    def has(self, name: str) -> bool:
+        """Say whether a field was written."""
+        return name in self._found and self._found[name].value is not None
+
+    def text(self, name: str, default: str = "", *, is_required: bool = False) -> str:
+        """Return a line of text."""
+        if not self.has(name):
+            if is_required:
+                self.node.refuse(f"{self._what} needs `{name}`")
+            return default
+        return text_of(self._found[name], f"`{name}` of {self._what}")
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a boolean."""
+        if not self.has(name):
+            return default
+        value = self._found[name].value
+        if not isinstance(value, bool):
+            self.at(name).refuse(f"`{name}` of {self._what} must be true or false, got {kind_of(value)}")
+        return value
+
+    def choice(self, name: str, options: frozenset[str], default: str = "") -> str:
+        """Return one of a few words; required when there is no default."""
+        value = self.text(name, default, is_required=not default)
+        if value not in options:
+            self.at(name).refuse(f"`{name}` of {self._what} must be one of {', '.join(sorted(options))}, got `{value[:64]}`")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts, in order."""
+        if not self.has(name):
+            return ()
+        items = self._found[name].sequence(f"`{name}` of {self._what}")
+        if len(items) > MAX_LIST:
+            self.at(name).refuse(f"`{name}` of {self._what} has {len(items)} items, at most {MAX_LIST}")
+        return tuple(text_of(item, f"an item of `{name}` of {self._what}") for item in items)
+
+    def words(self, name: str, pattern: re.Pattern[str] = WORD) -> frozenset[str]:
+        """Return a set of short words: roles, labels."""
+        for word in (found := self.texts(name)):
+            if pattern.match(word) is None:
+                self.at(name).refuse(f"`{word[:64]}` in `{name}` of {self._what} is not well formed")
+        return frozenset(found)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return a list of registry names."""
+        for word in (found := self.texts(name)):
+            if not is_name(word):
+                self.at(name).refuse(f"`{word[:64]}` in `{name}` of {self._what} cannot be a name")
+        return found
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """Return a mapping of texts."""
+        if not self.has(name):
+            return {}
+        found = self._found[name].mapping(f"`{name}` of {self._what}")
+        return {key: text_of(node, f"`{key}` in `{name}` of {self._what}") for key, node in found.items()}
+
+    def rate(self, name: str = "rate") -> str:
+        """Return a rate such as `10/s`."""
+        value = self.text(name)
+        if value and RATE.match(value) is None:
+            self.at(name).refuse(f"`{name}` of {self._what} must look like `10/s`, `100/m`, `1000/h` or `5/d`, got `{value[:64]}`")
+        return value
+
+    def secret(self, name: str) -> str:
+        """Return the name of the secret that `secret:NAME` points to."""
+        value = self.text(name)
+        if not value:
+            return ""
+        if not value.startswith(_POINTER) or not is_name(value.removeprefix(_POINTER)):
+            # The value is not shown: somebody may have written the credential itself.
+            self.at(name).refuse(
+                f"`{name}` of {self._what} must be `secret:NAME`", remedy="seal the value with ostiary secret set NAME, then name it here"
+            )
+        return value.removeprefix(_POINTER)
+
+    def url(self, name: str = "url", *, is_required: bool = True, unsafe_plaintext: bool = False) -> str:
+        """Return an http(s) address without a password in it; plain text only on loopback, or when said to be unsafe."""
+        value = self.text(name, is_required=is_required)
+        if not value:
+            return ""
+        problem = url_problem(value, unsafe_plaintext)
+        if problem:
+            self.at(name).refuse(f"`{name}` of {self._what} {problem}")
+        return value
+
+
+def url_problem(url: str, unsafe_plaintext: bool) -> str:
+    """Return what is wrong with the address of an upstream, or nothing."""
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        return "has characters that do not belong in an address"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"is not an address: `{url[:120]}`"
+    if parts.scheme not in {"http", "https"} or not host:
+        return f"must be an http:// or https:// address, got `{url[:120]}`"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user or password: seal them with ostiary secret set"
+    if parts.fragment or "#" in url:
+        return "must not have a fragment"
+    if parts.scheme == "http" and not unsafe_plaintext and not is_loopback(host):
+        return f"is plain text to `{host}`: use https, or declare `unsafe_plaintext: true`"
+    return ""
+
+
+def text_of(node: Node, what: str) -> str:
+    """Return a scalar as text: numbers are taken as written words, nothing else is. Raises InvalidConfig."""
+    value = node.value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        node.refuse(f"{what} must be text, got {kind_of(value)}")
+    if len(value) > MAX_TEXT:
+        node.refuse(f"{what} is over {MAX_TEXT} characters")
+    if any(map(_is_hidden, value)):
+        node.refuse(f"{what} has control characters")
+    return value
+
+
+def _is_hidden(character: str) -> bool:
+    return (character < " " and character not in "\n\t") or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+
+
+def user(name: str, node: Node) -> User:
+    """Return the declared user."""
+    fields = Fields(f"user `{name}`", node, "email roles groups attributes")
+    email = fields.text("email")
+    if email and (email.count("@") != 1 or any(character.isspace() for character in email)):
+        fields.at("email").refuse(f"`email` of user `{name}` must be an address, got `{email[:120]}`")
+    return User(name, email, fields.words("roles"), frozenset(fields.names("groups")), fields.pairs("attributes"))
+
+
+def group(name: str, node: Node) -> Group:
+    """Return the declared group."""
+    return Group(name, Fields(f"group `{name}`", node, "tools").words("tools", TOOL))
+
+
+def agent(name: str, node: Node) -> Agent:
+    """Return the declared agent, its manifest's prompt still to be read."""
+    fields = Fields(f"agent `{name}`", node, "owner purpose roles groups attributes model servers scopes autonomous manifest")
+    if fields.has("manifest"):
+        fields.at("manifest").only(f"`manifest` of agent `{name}`", frozenset({"prompt"}))
+    purpose = fields.text("purpose", is_required=True).strip()
+    if not purpose:
+        fields.at("purpose").refuse(f"`purpose` of agent `{name}` is empty")
+    return Agent(
+        name,
+        owner=fields.text("owner", is_required=True),
+        purpose=purpose,
+        roles=fields.words("roles"),
+        groups=frozenset(fields.names("groups")),
+        attributes=fields.pairs("attributes"),
+        model=fields.text("model"),
+        servers=fields.names("servers"),
+        scopes=_scopes(fields),
+        autonomous=fields.flag("autonomous"),
+    )
+
+
+def prompt_path(node: Node) -> Node | None:
+    """Return where an agent's manifest says its prompt is."""
+    manifest = node.mapping("an agent").get("manifest")
+    return manifest.mapping("`manifest`").get("prompt") if manifest is not None else None
+
+
+def _scopes(fields: Fields) -> tuple[str, ...]:
+    try:
+        return parse_scopes(fields.texts("scopes"))
+    except InvalidAction as error:
+        fields.at("scopes").refuse(error.detail, remedy=error.remedy)
+
+
+def model(name: str, node: Node) -> Model:
+    """Return the declared model."""
+    fields = Fields(f"model `{name}`", node, "provider url upstream_name credential accepts trust region rate unsafe_plaintext")
+    is_unsafe = fields.flag("unsafe_plaintext")
+    return Model(
+        name,
+        provider=fields.choice("provider", PROVIDERS),
+        url=fields.url(unsafe_plaintext=is_unsafe),
+        upstream_name=fields.text("upstream_name"),
+        credential=fields.secret("credential"),
+        accepts=fields.words("accepts"),
+        trust=fields.choice("trust", TRUST, "untrusted"),
+        region=fields.text("region"),
+        rate=fields.rate(),
+        unsafe_plaintext=is_unsafe,
+    )
+
+
+def server(name: str, node: Node) -> Server:
+    """Return the declared MCP server: reached at `url`, or started as `command`."""
+    fields = Fields(f"server `{name}`", node, "url command environment trust labels credential rate unsafe_plaintext tools")
+    is_unsafe = fields.flag("unsafe_plaintext")
+    url, command = fields.url(is_required=False, unsafe_plaintext=is_unsafe), fields.texts("command")
+    if bool(url) == bool(command) or (command and not command[0].strip()):
+        fields.node.refuse(f"server `{name}` needs either `url` or `command`")
+    environment = fields.pairs("environment")
+    if environment and not command:
+        fields.at("environment").refuse(f"`environment` of server `{name}` is for servers started as a `command`")
+    tools = fields.at("tools").mapping(f"`tools` of server `{name}`") if fields.has("tools") else {}
+    return Server(
+        name,
+        url=url,
+        command=command,
+        environment=environment,
+        trust=fields.choice("trust", TRUST, "untrusted"),
+        labels=fields.words("labels"),
+        credential=fields.secret("credential"),
+        rate=fields.rate(),
+        unsafe_plaintext=is_unsafe,
+        profiles={tool: profile(f"tool `{name}/{tool}`", each) for tool, each in tools.items()},
+    )
+
+
+def profile(what: str, node: Node) -> Profile:
+    """Return the declared, and so confirmed, profile of a tool."""
+    fields = Fields(what, node, "effect external control payload attested directory labels")
+    return Profile(
+        effect=fields.choice("effect", EFFECTS, "irreversible"),
+        external=fields.flag("external", default=True),
+        control=fields.words("control", PATH),
+        payload=fields.words("payload", PATH),
+        attested=fields.words("attested", PATH),
+        directory=fields.words("directory", PATH),
+        labels=fields.words("labels"),
+        confirmed=True,
+    )
+
+
+def api(name: str, node: Node) -> Api:
+    """Return the declared external API."""
+    fields = Fields(f"api `{name}`", node, "url methods credential rate unsafe_plaintext")
+    is_unsafe = fields.flag("unsafe_plaintext")
+    methods = frozenset(fields.texts("methods")) or frozenset({"GET"})
+    for method in sorted(methods - METHODS):
+        fields.at("methods").refuse(f"unknown method `{method[:32]}` of api `{name}`{nearest(method.upper(), METHODS)}")
+    return Api(
+        name,
+        url=fields.url(unsafe_plaintext=is_unsafe),
+        methods=methods,
+        credential=_api_credential(name, fields),
+        rate=fields.rate(),
+        unsafe_plaintext=is_unsafe,
+    )
+
+
+def _api_credential(name: str, fields: Fields) -> Mapping[str, str]:
+    if not fields.has("credential"):
+        return {}
+    node = fields.at("credential")
+    if isinstance(node.value, str):
+        return {"secret": fields.secret("credential"), "as": "bearer"}
+    inner = Fields(f"`credential` of api `{name}`", node, "secret as header")
+    secret = inner.text("secret", is_required=True).removeprefix(_POINTER)
+    if not is_name(secret):
+        inner.at("secret").refuse(f"`secret` of api `{name}` must be the name of a secret", remedy="ostiary secret set NAME")
+    kind = inner.choice("as", frozenset({"bearer", "basic", "header"}), "bearer")
+    if (kind == "header") != inner.has("header"):
+        inner.node.refuse(f"`credential` of api `{name}` needs `header` exactly when `as` is `header`")
+    return {"secret": secret, "as": kind} | ({"header": inner.text("header")} if kind == "header" else {})
+
+
+def source(name: str, node: Node) -> Source:
+    """Return the declared data source, kept as written."""
+    fields = Fields(f"source `{name}`", node, "kind url credential tables collections labels trust rate unsafe_plaintext")
+    fields.text("kind", is_required=True)
+    fields.secret("credential")
+    url = fields.text("url")
+    try:
+        has_password = bool(url) and urlsplit(url).password is not None
+    except ValueError:
+        fields.at("url").refuse(f"`url` of source `{name}` is not an address")
+    if has_password:
+        fields.at("url").refuse(f"`url` of source `{name}` holds a password", remedy="seal it: credential: secret:NAME")
+    return Source(name, node.plain())
+
+
+SHAPES: dict[str, Read] = {
+    "users": user,
+    "groups": group,
+    "agents": agent,
+    "models": model,
+    "servers": server,
+    "apis": api,
+    "sources": source,
+}
+"""How each noun of the registry is read."""
