@@ -1,0 +1,114 @@
+"""The ledger as the pipeline sees it: `append` returns a receipt once the entry is durable, or raises."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ostiary.core.entry import Entry, Receipt
+from ostiary.core.errors import LedgerUnavailable
+from ostiary.ledger.leaf import FORMAT
+from ostiary.ledger.note import Signer, Verifier
+from ostiary.ledger.recorder import Recorder
+from ostiary.ledger.recovery import rebuild
+from ostiary.ledger.store import LedgerSource, LedgerStore
+from ostiary.ledger.tree import Tree
+from ostiary.ledger.vault import LedgerKeys, Vault
+from ostiary.ledger.writer import Pace, State, Writer
+
+
+class Ledger:
+    """Pillar 4: one tree, one writer. `start` it on the event loop whose coroutines append."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        keys: LedgerKeys,
+        *,
+        origin: str,
+        node: str,
+        pace: Pace | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._store, self._keys = store, keys
+        self._signer = Signer(origin, keys.signing)
+        self._node = node
+        self._pace = pace or Pace()
+        self._clock_ns = clock_ns
+        self._source: LedgerSource | None = None
+        self._recorder: Recorder | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def public_key(self) -> str:
+        """The verifier key to give to auditors, as Go's sumdb/note reads it."""
+        return self._signer.vkey
+
+    @property
+    def state(self) -> State:
+        """Whether entries are accepted, and why not."""
+        return self._writer.state if self._writer else State(False, "the ledger is not started")
+
+    @property
+    def size(self) -> int:
+        """Durable entries."""
+        return self._writer.size if self._writer else 0
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The newest signed checkpoint released."""
+        return self._writer.note if self._writer else b""
+
+    async def start(self) -> None:
+        """Take the ledger, check it, and begin. Raises LedgerUnavailable, CheckpointMismatch, LedgerTampered or InvalidConfig."""
+        loop = asyncio.get_running_loop()
+        tree, counter = await asyncio.to_thread(self._open)
+        assert self._source is not None
+        self._recorder = Recorder(self._signer.origin, self._node, Vault(self._keys, self._source), counter)
+        self._writer = Writer(self._store, tree, self._signer, loop, pace=self._pace, clock_ns=self._clock_ns)
+        self._writer.start()
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Record one entry and return when it is durable. Raises LedgerUnavailable, or InvalidAction for what cannot be recorded."""
+        writer, recorder = self._writer, self._recorder
+        if writer is None or recorder is None:
+            raise LedgerUnavailable("the ledger is not started")
+        reason = writer.refusal(entry.kind)
+        if reason:
+            raise LedgerUnavailable(reason)
+        return await writer.submit(recorder.record(entry))
+
+    async def seal(self) -> bytes:
+        """Return a checkpoint over everything acknowledged so far."""
+        if self._writer is None:
+            raise LedgerUnavailable("the ledger is not started")
+        await self._writer.seal()
+        return self._writer.note
+
+    async def close(self) -> None:
+        """Write what waits, seal, and let the ledger go."""
+        if self._writer is not None:
+            self._writer.close()
+            await asyncio.to_thread(self._writer.join)
+            if self._writer.state.is_ok:
+                self._writer.state = State(False, "the ledger is closed")
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+        self._store.close()
+
+    def _open(self) -> tuple[Tree, int]:
+        self._store.lock()
+        source = None
+        try:
+            source = self._store.source()
+            tree = rebuild(source, Verifier.parse(self._signer.vkey))
+            counter = tree.size
+            source.close()
+            self._store.open({"format": str(FORMAT), "origin": self._signer.origin, "vkey": self._signer.vkey})
+            self._source = self._store.source()
+        except BaseException:
+            if source is not None:
+                source.close()
+            self._store.close()
+            raise
+        return tree, counter

@@ -1,0 +1,308 @@
+"""Keeps the ledger in SQLite: one writer, write-ahead log, every commit synced before it is acknowledged.
+
+`ledger.db` holds leaves, sealed parts, full tiles and checkpoints; `keys.db` the identities and data keys, with a
+backup cycle of its own; `checkpoint` the newest signed checkpoint, outside both.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ostiary.core.errors import LedgerTampered, LedgerUnavailable
+from ostiary.ledger.store import Batch, DataKey, Identity, LedgerSource, SealedPart
+
+PART_BITS = 6
+"""A part's row id is its entry's index times 64 plus its number."""
+_TILE_BITS = 40
+_LEDGER_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (place INTEGER PRIMARY KEY, key BLOB NOT NULL, wrapped BLOB NOT NULL, blob BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS tiles (place INTEGER PRIMARY KEY, hashes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL);
+"""
+_KEY_TABLES = """
+CREATE TABLE IF NOT EXISTS identities (lookup BLOB PRIMARY KEY, handle BLOB NOT NULL UNIQUE, name BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS data_keys (id BLOB PRIMARY KEY, subject BLOB NOT NULL, retention TEXT NOT NULL, quarter INTEGER NOT NULL,
+    wrapped BLOB NOT NULL, UNIQUE (subject, retention, quarter)) WITHOUT ROWID;
+"""
+_BALLAST = 16 * 1024 * 1024
+
+
+def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
+    """Open one database, for reading without changing a byte of it, or for writing with every commit synced."""
+    if is_readonly:
+        return _connect_readonly(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.execute("PRAGMA secure_delete=ON")
+    return connection
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=5.0, isolation_level=None
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        wal = path.with_name(path.name + "-wal")
+        if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
+            raise
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False, isolation_level=None)
+    return connection
+
+
+class SqliteLedgerSource:
+    """Reads a ledger directory and changes nothing in it (LedgerSource)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._ledger = self._open("ledger.db")
+        self._keys = self._open("keys.db")
+
+    def _open(self, name: str) -> sqlite3.Connection | None:
+        path = self._directory / name
+        try:
+            return connect(path, is_readonly=True) if path.exists() else None
+        except sqlite3.DatabaseError as error:
+            raise LedgerTampered(f"`{path}` cannot be read: {error}") from None
+
+    def _rows(self, connection: sqlite3.Connection | None, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        if connection is None:
+            return
+        try:
+            yield from connection.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            if "no such table" in str(error):
+                return
+            raise LedgerTampered(f"a database in `{self._directory}` cannot be read: {error}") from None
+
+    def meta(self) -> Mapping[str, str]:
+        """Return origin, verifier key and format; empty when there is no ledger."""
+        return {str(name): str(value) for name, value in self._rows(self._ledger, "SELECT name, value FROM meta")}
+
+    def size(self) -> int:
+        """Return one more than the highest index."""
+        for (size,) in self._rows(self._ledger, "SELECT max(idx) + 1 FROM entries"):
+            return size if isinstance(size, int) else 0
+        return 0
+
+    def leaves(self, first: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """Iterate leaves by index."""
+        sql = "SELECT idx, leaf FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
+        return self._rows(self._ledger, sql, (first, stop))  # type: ignore[return-value]
+
+    def parts(self, first: int, stop: int) -> Iterator[tuple[int, int, SealedPart]]:
+        """Iterate sealed parts by entry and number."""
+        sql = "SELECT place, key, wrapped, blob FROM parts WHERE place >= ? AND place < ? ORDER BY place"
+        for place, key, wrapped, blob in self._rows(self._ledger, sql, (first << PART_BITS, stop << PART_BITS)):
+            if not (isinstance(place, int) and isinstance(key, bytes) and isinstance(wrapped, bytes) and isinstance(blob, bytes)):
+                raise LedgerTampered(f"part row {place} does not hold bytes")
+            yield place >> PART_BITS, place & (1 << PART_BITS) - 1, SealedPart(key, wrapped, blob)
+
+    def tile(self, level: int, n: int) -> bytes | None:
+        """Return a full tile."""
+        for (hashes,) in self._rows(self._ledger, "SELECT hashes FROM tiles WHERE place = ?", (level << _TILE_BITS | n,)):
+            return hashes if isinstance(hashes, bytes) else b""
+        return None
+
+    def checkpoints(self, at_least: int = 0) -> Iterator[bytes]:
+        """Iterate stored checkpoints by size."""
+        for (note,) in self._rows(self._ledger, "SELECT note FROM checkpoints WHERE size >= ? ORDER BY size", (at_least,)):
+            yield note if isinstance(note, bytes) else b""
+
+    def newest_checkpoint(self) -> bytes | None:
+        """Return the checkpoint file."""
+        try:
+            return (self._directory / "checkpoint").read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def identity(self, lookup: bytes) -> Identity | None:
+        """Return a person's row by lookup."""
+        return self._identity("lookup", lookup)
+
+    def named(self, handle: bytes) -> Identity | None:
+        """Return a person's row by handle."""
+        return self._identity("handle", handle)
+
+    def _identity(self, column: str, value: bytes) -> Identity | None:
+        for row in self._rows(self._keys_now(), f"SELECT lookup, handle, name FROM identities WHERE {column} = ?", (value,)):  # noqa: S608 - column is ours
+            return Identity(*row)  # type: ignore[arg-type]
+        return None
+
+    def data_key(self, key: bytes) -> DataKey | None:
+        """Return a data key by id."""
+        for row in self._rows(self._keys_now(), "SELECT id, subject, retention, quarter, wrapped FROM data_keys WHERE id = ?", (key,)):
+            return DataKey(*row)  # type: ignore[arg-type]
+        return None
+
+    def data_key_for(self, subject: bytes, retention: str, quarter: int) -> DataKey | None:
+        """Return the data key of a subject, class and quarter."""
+        sql = "SELECT id, subject, retention, quarter, wrapped FROM data_keys WHERE subject = ? AND retention = ? AND quarter = ?"
+        for row in self._rows(self._keys_now(), sql, (subject, retention, quarter)):
+            return DataKey(*row)  # type: ignore[arg-type]
+        return None
+
+    def _keys_now(self) -> sqlite3.Connection | None:
+        if self._keys is None:
+            self._keys = self._open("keys.db")
+        return self._keys
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in (self._ledger, self._keys):
+            if connection is not None:
+                connection.close()
+
+
+class SqliteLedgerStore:
+    """The one writer of a ledger directory (LedgerStore)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock: int | None = None
+        self._ledger: sqlite3.Connection | None = None
+        self._keys: sqlite3.Connection | None = None
+        self._unsaved: tuple[int, bytes] | None = None
+
+    def lock(self) -> None:
+        """Take the directory. Raises LedgerUnavailable when another process has it."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._directory / "lock"
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._lock)
+            self._lock = None
+            raise LedgerUnavailable(
+                f"the ledger in `{self._directory}` is in use by process {holder}: a ledger has one writer",
+                remedy="stop the other gateway, or give this one another --data directory",
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def source(self) -> LedgerSource:
+        """Open a reader of its own connections."""
+        return SqliteLedgerSource(self._directory)
+
+    def open(self, meta: Mapping[str, str]) -> None:
+        """Open both databases for writing, creating them the first time."""
+        self._keys = self._writable("keys.db", _KEY_TABLES)
+        self._ledger = self._writable("ledger.db", _LEDGER_TABLES)
+        self._ledger.execute("BEGIN IMMEDIATE")
+        self._ledger.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
+        self._ledger.execute("COMMIT")
+        _sync_directory(self._directory)
+
+    def _writable(self, name: str, tables: str) -> sqlite3.Connection:
+        path = self._directory / name
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = connect(path, is_readonly=False)
+        connection.executescript(tables)
+        return connection
+
+    def commit(self, batch: Batch) -> None:
+        """Write keys first, then the entries, each in one synced transaction."""
+        if batch.identities or batch.data_keys:
+            self._commit_keys(batch)
+        ledger = _opened(self._ledger)
+        ledger.execute("BEGIN IMMEDIATE")
+        first = batch.first
+        _insert(ledger, "INSERT INTO entries VALUES ", 2, [value for at, leaf in enumerate(batch.leaves, first) for value in (at, leaf)])
+        if batch.parts:
+            _insert(ledger, "INSERT INTO parts VALUES ", 4, [v for index, n, part in batch.parts for v in (index << PART_BITS | n, *part)])
+        if batch.tiles:
+            ledger.executemany("INSERT INTO tiles VALUES (?, ?)", [(level << _TILE_BITS | n, hashes) for level, n, hashes in batch.tiles])
+        self._save_checkpoint(ledger)
+        ledger.execute("COMMIT")
+
+    def _commit_keys(self, batch: Batch) -> None:
+        keys = _opened(self._keys)
+        keys.execute("BEGIN IMMEDIATE")
+        keys.executemany("INSERT INTO identities VALUES (?, ?, ?)", batch.identities)
+        keys.executemany("INSERT INTO data_keys VALUES (?, ?, ?, ?, ?)", batch.data_keys)
+        keys.execute("COMMIT")
+
+    def _save_checkpoint(self, ledger: sqlite3.Connection) -> None:
+        if self._unsaved is not None:
+            ledger.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", self._unsaved)
+            self._unsaved = None
+
+    def release(self, size: int, note: bytes) -> None:
+        """Replace the checkpoint file, durably; the database follows with the next commit."""
+        temporary = self._directory / "checkpoint.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, note)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(self._directory / "checkpoint")
+        _sync_directory(self._directory)
+        self._unsaved = (size, note)
+
+    def free_bytes(self) -> int:
+        """Return the room left for us on the file system."""
+        status = os.statvfs(self._directory)
+        return status.f_bavail * status.f_frsize
+
+    def reserve(self, is_held: bool) -> None:
+        """Preallocate the ballast file, or give its room up."""
+        path = self._directory / "ballast"
+        if not is_held:
+            path.unlink(missing_ok=True)
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _BALLAST)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Keep the last checkpoint, close, unlock."""
+        try:
+            if self._ledger is not None and self._unsaved is not None:
+                self._ledger.execute("BEGIN IMMEDIATE")
+                self._save_checkpoint(self._ledger)
+                self._ledger.execute("COMMIT")
+        finally:
+            for connection in (self._ledger, self._keys):
+                if connection is not None:
+                    connection.close()
+            self._ledger = self._keys = None
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+
+def _opened(connection: sqlite3.Connection | None) -> sqlite3.Connection:
+    if connection is None:
+        raise LedgerUnavailable("the ledger is not open")
+    return connection
+
+
+def _insert(connection: sqlite3.Connection, sql: str, width: int, values: list[object]) -> None:
+    """Insert many rows in few statements: each statement is one turn at the interpreter lock, not one a row."""
+    row = "(" + ",".join("?" * width) + ")"
+    start, left = 0, len(values) // width
+    while left:
+        count = min(128, 1 << left.bit_length() - 1)
+        connection.execute(sql + ",".join([row] * count), values[start : start + count * width])
+        start, left = start + count * width, left - count
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
