@@ -1,6 +1,6 @@
 """What the pipeline needs from the world, as shapes. Pillars, storage and connectors fill them; `app` chooses."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -129,7 +129,7 @@ class Approvals(Protocol):
 class Watch(Protocol):
     """Pillar 3: sees every finished passage. Must not block or fail the action."""
 
-    def __call__(self, passage: "Passage") -> None:
+    def __call__(self, passage: "Passage", /) -> None:
         """Look at one passage."""
         ...
 
@@ -224,5 +224,6 @@ class Ports:
     provenance: Provenance
     ledger: Ledger
     approvals: Approvals
-    clock_ns: Any
+    clock_ns: Callable[[], int]
+    """Nanoseconds since the epoch, by `core.clock.Clock`."""
     watch: Sequence[Watch] = field(default_factory=tuple)

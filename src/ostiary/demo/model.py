@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 AMOUNT = r"(\d+(?:\.\d+)?) EUR"
-STORY = "Once upon a time there was a doorkeeper who asked every visitor for a name. ".split(" ")
+STORY = ["Once", "upon", "a", "time", "there", "was", "a", "doorkeeper", "who", "asked", "every", "visitor", "for", "a", "name.", ""]
 
 
 def obey(messages: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,1 @@
+"""Pillar 3: what watches every finished passage."""
