@@ -1,0 +1,270 @@
+"""What an answer adds to a session: vouched fields of objects the user named become known values, the rest is somebody's text.
+
+A field the system of record vouches for is worth trusting only on an object the user meant: anybody can send a mail, and
+its sender field is genuine all the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from ostiary.core import strict_json
+from ostiary.core.errors import OstiaryError
+from ostiary.provenance import forms
+from ostiary.provenance.profile import is_identifier, is_naming
+from ostiary.provenance.store import ValueIndex
+from ostiary.provenance.tracing import MIN_TOKEN, plain_key
+from ostiary.provenance.words import STOP, fold, loose_tokens, parts, tokens
+
+MAX_TEXT = 32_768
+"""Characters of one answer that are looked at; beyond, the session knows that it has forgotten something."""
+MAX_NODES = 3_000
+"""Objects, lists and scalars of one answer that are looked at."""
+MAX_DEPTH = 64
+
+_PERSONAL = frozenset(["name", "contact", "person", "customer", "supplier", "vendor", "payee", "sender", "owner", "author"])
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The result fields of a tool that are worth something, as dotted paths; `*.id` means the last step anywhere."""
+
+    exact: frozenset[str]
+    anywhere: frozenset[str]
+
+    def has(self, path: str, name: str) -> bool:
+        """Say whether the field at a path is one of them."""
+        return path in self.exact or name in self.anywhere
+
+
+@lru_cache(maxsize=4096)
+def fields_of(paths: frozenset[str]) -> Fields:
+    """Return declared paths ready for look-up."""
+    return Fields(frozenset(path for path in paths if path[:2] != "*."), frozenset(path[2:] for path in paths if path[:2] == "*."))
+
+
+@dataclass(slots=True)
+class Leaf:
+    """One scalar of a record."""
+
+    value: Any
+    path: str
+    name: str
+
+
+@dataclass(slots=True)
+class Absorber:
+    """Takes one answer of a trusted source with a confirmed profile apart."""
+
+    index: ValueIndex
+    server: str
+    attested: Fields
+    directory: Fields
+    attested_source: int
+    directory_source: int
+    is_named: bool = False
+    """True when the call itself asked for one object by a name or number that is safe."""
+    text: list[str] = field(default_factory=list)
+    """Somebody's text that was found."""
+    has_somebodys: bool = False
+    """True once a text was found that nobody vouches for."""
+    nodes: int = 0
+
+    def take(self, tree: Any) -> None:
+        """Learn the values of one tree."""
+        if isinstance(tree, Mapping) and set(tree) == {"result"}:
+            tree = tree["result"]
+        if isinstance(tree, list):
+            self._records(tree, "", inherited=False, depth=0)
+        else:
+            self._records([tree], "", inherited=self.is_named, depth=0)
+
+    def _records(self, items: list[Any], path: str, *, inherited: bool, depth: int) -> None:
+        taken = []
+        for item in items:
+            own: list[Leaf] = []
+            nested: list[tuple[list[Any], str]] = []
+            self._collect(item, path, own, nested, depth)
+            taken.append((own, nested))
+        names = [self._names(own) for own, _ in taken]
+        shared = Counter(name for found in names for name in found)
+        most = max(1, len(items) // 2)
+        for (own, nested), found in zip(taken, names, strict=True):
+            named = inherited or any(shared[name] <= (1 if name[:2] == "p:" else most) for name in found)
+            self._learn(own, named=named)
+            for inner, where in nested:
+                self._records(inner, where, inherited=named, depth=depth + 1)
+
+    def _collect(self, node: Any, path: str, own: list[Leaf], nested: list[tuple[list[Any], str]], depth: int) -> None:
+        """Gather the scalars of one record; lists of objects in it are records of their own."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            self.index.forget_some()
+            return
+        if isinstance(node, Mapping):
+            for key, item in node.items():
+                step = str(key).replace(".", "\u2024")  # a key is one step, whatever is in it
+                self.text.append(step)
+                self._collect(item, f"{path}.{step}" if path else step, own, nested, depth + 1)
+        elif isinstance(node, list):
+            if any(isinstance(item, Mapping | list) for item in node):
+                nested.append((node, path))
+            else:
+                for item in node:
+                    self._collect(item, path, own, nested, depth + 1)
+        elif node is not None and not isinstance(node, bool):
+            own.append(Leaf(node, path, path.rpartition(".")[2]))
+
+    def _names(self, own: list[Leaf]) -> set[str]:
+        """Return the keys by which the user named this record, from its vouched fields only."""
+        found: set[str] = set()
+        for leaf in own:
+            if self.attested.has(leaf.path, leaf.name) or self.directory.has(leaf.path, leaf.name):
+                found |= self._named_by(leaf)
+        return found
+
+    def _named_by(self, leaf: Leaf) -> set[str]:
+        value = leaf.value
+        if not isinstance(value, str):
+            if not is_identifier(leaf.name) or isinstance(value, float):
+                return set()
+            key = str(value)
+            return (
+                {f"#{key}"} if any(self._is_users(f"#{noun}:{key}") for noun in (*parts(leaf.name), *parts(leaf.path), "", "#")) else set()
+            )
+        if len(value) > forms.MAX_VALUE:
+            return set()
+        words = tokens(value)
+        if not any(self.index.knows_word(fold(word)) for word in words) and not value[:1].isdigit() and value[:1] != "+":
+            return set()
+        last = parts(leaf.name)[-1:]
+        typed = forms.whole(value)
+        if typed is not None:
+            strong = typed.kind in {"mail", "url", "iban", "phone"}
+            return {typed.keys[0]} if strong and typed.keys and self._is_users(typed.keys[0]) else set()
+        if (is_naming(leaf.name) or len(words) > 1) and self.index.said(value):
+            return {f"w:{plain_key(value)}"}
+        if _PERSONAL.intersection(last) and len(words) <= 4:
+            return {f"p:{word}" for word in map(fold, words) if len(word) > 2 and word.isalpha() and self.index.knows_word(word)}
+        return set()
+
+    def _is_users(self, key: str) -> bool:
+        source = self.index.find(key)
+        return source is not None and source.origin == "user"
+
+    def _learn(self, own: list[Leaf], *, named: bool) -> None:
+        for leaf in own:
+            if self.directory.has(leaf.path, leaf.name):
+                self.index.trust(keys_of(leaf.value, leaf.name, self.server), self.directory_source)
+            elif self.attested.has(leaf.path, leaf.name):
+                if named:
+                    self.index.trust(keys_of(leaf.value, leaf.name, self.server), self.attested_source)
+            elif isinstance(leaf.value, str):
+                self.text.append(leaf.value)
+                self.has_somebodys = self.has_somebodys or bool(leaf.value)
+
+
+def keys_of(value: Any, name: str, server: str) -> list[str]:
+    """Return the keys under which a vouched value is known."""
+    if isinstance(value, int | float):
+        key = forms.number_key(value)
+        return [f"#@{server}:{key}"] if is_identifier(name) else [f"n:{key}"]
+    if not isinstance(value, str) or not value or len(value) > forms.MAX_VALUE:
+        return []
+    keys = [f"w:{plain_key(value)}"]
+    found = forms.whole(value)
+    if found is None or not found.keys:
+        return keys
+    if found.kind == "amount" and is_identifier(name):
+        return [f"#@{server}:{found.keys[0][2:]}"]
+    if found.kind in {"mail", "url", "amount", "iban"}:
+        keys = []
+    if found.kind == "date" and "T" in found.keys[0]:
+        day, _, at = found.keys[0][2:].partition("T")
+        keys += [f"d:{day}", f"h:{at}"]
+    return [*found.keys, *keys]
+
+
+def trees(content: Any) -> Iterator[tuple[Any, bool]]:
+    """Iterate what an answer holds: each structured tree (True) and each text (False).
+
+    Of an MCP result, structured content and text that is JSON are trees; text that merely repeats the structured content
+    is left out; anything else is one tree.
+    """
+    if not isinstance(content, Mapping) or not ({"content", "contents", "structuredContent"} & set(content)):
+        yield from _text_or_tree(content)
+        return
+    structured = content.get("structuredContent")
+    if structured is not None:
+        yield structured, True
+    alike = (structured, structured.get("result")) if isinstance(structured, Mapping) else (structured,)
+    for key, value in content.items():
+        if key in {"content", "contents"} and isinstance(value, list):
+            for block in value:
+                for found, is_tree in _block(block):
+                    if not (is_tree and structured is not None and found in alike):
+                        yield found, is_tree and structured is None
+        elif key not in {"structuredContent", "isError", "_meta", "resultType", "ttlMs"}:
+            yield value, False
+
+
+def _block(block: Any) -> Iterator[tuple[Any, bool]]:
+    if not isinstance(block, Mapping):
+        yield block, False
+        return
+    inner = block.get("resource")
+    holder = inner if isinstance(inner, Mapping) else block
+    text = holder.get("text")
+    if isinstance(text, str):
+        yield from _text_or_tree(text)
+    for name in ("uri", "name", "title", "description"):
+        if isinstance(holder.get(name), str):
+            yield holder[name], False
+
+
+def _text_or_tree(value: Any) -> Iterator[tuple[Any, bool]]:
+    if not isinstance(value, str):
+        yield value, True
+        return
+    head = value.lstrip()[:1]
+    if head in {"{", "["} and len(value) <= MAX_TEXT:
+        try:
+            yield strict_json.parse(value.encode(), max_bytes=4 * MAX_TEXT), True
+            return
+        except (OstiaryError, UnicodeError):
+            pass
+    yield value, False
+
+
+def strings(value: Any, index: ValueIndex) -> list[str]:
+    """Return every text in a value, keys too, up to the limits; past them the index notes that it has forgotten."""
+    found: list[str] = []
+    pending, nodes, size = [value], 0, 0
+    while pending:
+        node = pending.pop()
+        nodes += 1
+        if isinstance(node, str):
+            found.append(node)
+            size += len(node)
+        elif isinstance(node, Mapping):
+            found.extend(map(str, node))
+            pending.extend(node.values())
+        elif isinstance(node, list | tuple):
+            pending.extend(node)
+        elif isinstance(node, int | float) and not isinstance(node, bool):
+            found.append(str(node))
+        if nodes > MAX_NODES or size > MAX_TEXT or len(pending) > MAX_NODES:
+            index.forget_some()
+            break
+    return found
+
+
+def note_text(index: ValueIndex, texts: list[str], source: int) -> None:
+    """Remember the tokens of somebody's texts, up to the limit."""
+    joined = "\n".join(texts)
+    if len(joined) > MAX_TEXT:
+        index.forget_some()
+        joined = joined[:MAX_TEXT]
+    index.saw([token for token in loose_tokens(joined) if len(token) >= MIN_TOKEN and token not in STOP], source)

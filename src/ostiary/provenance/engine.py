@@ -1,0 +1,331 @@
+"""The information flow of every session: origins for each action, labels and values from each answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ostiary.core.action import Action, Boundary, Origins
+from ostiary.core.pipeline import Passage
+from ostiary.core.ports import RegistrySource
+from ostiary.core.registry import Model, Profile, Registry, Server, Tool
+from ostiary.core.subject import Integrity, Session
+from ostiary.provenance import absorbing, forms
+from ostiary.provenance.labels import SAFE, is_tainting, is_trusted, join, labels_of_classes, source_labels, worst
+from ostiary.provenance.profile import infer, is_naming
+from ostiary.provenance.store import Source, ValueIndex
+from ostiary.provenance.tracing import Tracer
+from ostiary.provenance.users_words import hear
+
+MAX_SESSIONS = 4_096
+DIRECTORY = Source("directory", "the registered users")
+
+
+@dataclass(slots=True)
+class Flow:
+    """What is known of one session."""
+
+    index: ValueIndex = field(default_factory=ValueIndex)
+    labels: frozenset[str] = frozenset()
+    integrity: Integrity = Integrity.TRUSTED
+    years: frozenset[int] = frozenset()
+    is_heard: bool = False
+    is_joined: bool = False
+    """False until labels kept over a restart are on the session again."""
+    lent: dict[str, str] = field(default_factory=dict)
+    """Keys of the objects the user lent trust to, and how they were named."""
+
+
+class Provenance:
+    """Implements `core.ports.Provenance` over the current registry. All state changes happen on the event loop."""
+
+    def __init__(self, registry: RegistrySource, *, max_sessions: int = MAX_SESSIONS) -> None:
+        self._source = registry
+        self._max_sessions = max_sessions
+        self._flows: dict[str, Flow] = {}
+        self._listed: tuple[Registry | None, Mapping[str, Source]] = (None, {})
+        self._profiles: dict[str, Profile] = {}
+
+    def trace(self, session: Session, action: Action) -> Origins:
+        """Return the origin of each argument (POLICY.md, `context.origins`, `context.control`)."""
+        flow = self._flow(session)
+        if action.boundary is Boundary.AGENT_MODEL:
+            return Origins(dict.fromkeys(action.arguments, "model"))
+        registry = self._source.registry
+        tool = registry.tools.get(action.name)
+        profile = self._profile(registry, tool, action)
+        properties = _properties(tool)
+        server = action.name.partition("/")[0]
+        tracer = Tracer(flow.index, self._directory(registry), flow.years, server)
+        found: dict[str, str] = {}
+        control: dict[str, str] = {}
+        for name, value in action.arguments.items():
+            schema = properties.get(name)
+            rule = schema if isinstance(schema, Mapping) else {}
+            if name in profile.payload and name not in profile.control:
+                source, bad = tracer.payload(value, name, rule)
+                found[name] = source.origin
+                if bad is not None:
+                    control[name] = found[name] = worst((source.origin, bad.origin))
+            else:
+                found[name] = tracer.argument(name, value, rule).origin
+                if name in profile.control:
+                    control[name] = found[name]
+        return Origins(
+            arguments=found,
+            control=worst(control.values()),
+            unsafe=frozenset(name for name, origin in control.items() if origin not in SAFE),
+            control_arguments=frozenset(control),
+        )
+
+    def absorb(self, passage: Passage, content: Any) -> frozenset[str]:
+        """Take an answer's values and labels onto the session; return the labels it brought."""
+        session, action = passage.acting
+        flow = self._flow(session)
+        registry = self._source.registry
+        if action.boundary is Boundary.AGENT_MODEL:
+            source: Server | Model | None = registry.models.get(action.resource.id)
+            tool = profile = None
+            tainted = not is_trusted(source)
+        else:
+            source = registry.servers.get(action.name.partition("/")[0])
+            tool = registry.tools.get(action.name)
+            profile = self._profile(registry, tool, action) if tool is not None else None
+            tainted = self._values(flow, passage, source, profile, content)
+        labels = source_labels(source, profile) | labels_of_classes(passage.detected) | _demanded(passage)
+        tainted = tainted or is_tainting(passage.detected)
+        integrity = Integrity.UNTRUSTED if tainted else Integrity.TRUSTED
+        join(session.state, labels, integrity)
+        flow.labels |= labels
+        flow.integrity = Integrity.UNTRUSTED if tainted else flow.integrity
+        return labels
+
+    def hear(self, session: Session, text: str) -> None:
+        """Take further words the user said to the agent in this session as the user's own."""
+        hear(self._flow(session).index, text, opened_at=session.opened_at)
+
+    def lend(self, session: Session, name: str) -> None:
+        """Lend trust, for this session, to the one object of this name, number or address (issue: lent trust).
+
+        Values of an answer that is that object become `lent`. Call it only for what a person decided.
+        """
+        flow = self._flow(session)
+        if len(flow.lent) < 64:
+            for key in (*absorbing.keys_of(name, "", ""), *absorbing.keys_of(name, "id", "")):
+                flow.lent[key] = name
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is known of a session, when it ends."""
+        self._flows.pop(session_id, None)
+
+    def dump(self, session_id: str) -> bytes:
+        """Return what is known of a session as bytes; empty when nothing is."""
+        flow = self._flows.get(session_id)
+        return b"" if flow is None else _dump(flow)
+
+    def load(self, session_id: str, dumped: bytes) -> None:
+        """Take up a session where `dump` left it. Raises ValueError, and then the session counts as forgetful."""
+        try:
+            self._flows[session_id] = _load(dumped)
+        except ValueError:
+            flow = self._flows.setdefault(session_id, Flow())
+            flow.index.forget_some()
+            flow.integrity = Integrity.UNTRUSTED
+            raise
+
+    def describe(self, session: Session) -> list[dict[str, Any]]:
+        """Return each trusted value known in the session with its origin and source, for `session show --flow`."""
+        known: dict[tuple[str, str, str], None] = {}
+        for key, source in self._flow(session).index.values():
+            kind, _, value = key.partition(":")
+            known[(_KINDS.get(kind, "identifier" if kind[:1] == "#" else "value"), value, f"{source.origin}|{source.name}")] = None
+        return [
+            {"kind": kind, "value": value, "origin": place.partition("|")[0], "source": place.partition("|")[2]}
+            for kind, value, place in known
+        ]
+
+    def explain(self, session: Session, action: Action) -> list[dict[str, Any]]:
+        """Return, for each argument that is not safe, its origin, where the value was seen, and what would make it acceptable."""
+        origins = self.trace(session, action)
+        flow = self._flow(session)
+        registry = self._source.registry
+        tool = registry.tools.get(action.name)
+        tracer = Tracer(flow.index, self._directory(registry), flow.years, action.name.partition("/")[0])
+        findings = []
+        for name in sorted(origins.unsafe):
+            rule = _properties(tool).get(name)
+            source = tracer.argument(name, action.arguments[name], rule if isinstance(rule, Mapping) else {})
+            findings.append({"argument": name, "origin": origins.arguments[name], "source": source.name, "remedy": _remedy(name)})
+        return findings
+
+    def _values(self, flow: Flow, passage: Passage, source: Server | Model | None, profile: Profile | None, content: Any) -> bool:
+        """Learn the values of a tool's answer; say whether somebody's text was in it."""
+        _, action = passage.acting
+        index = flow.index
+        if flow.lent:
+            self._lent(flow, action, content)
+        somebody = index.source("untrusted", action.name)
+        if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
+            texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
+            absorbing.note_text(index, texts, somebody)
+            return not is_trusted(source) or bool(texts)
+        absorber = absorbing.Absorber(
+            index,
+            action.name.partition("/")[0],
+            absorbing.fields_of(profile.attested),
+            absorbing.fields_of(profile.directory),
+            index.source("attested", action.name),
+            index.source("directory", action.name),
+            is_named=_asks_by_name(passage.origins, action),
+        )
+        for tree, is_tree in absorbing.trees(content):
+            if is_tree:
+                absorber.take(tree)
+            else:
+                absorber.text.extend(absorbing.strings(tree, index))
+                absorber.has_somebodys = True
+        absorbing.note_text(index, absorber.text, somebody)
+        return absorber.has_somebodys
+
+    def _lent(self, flow: Flow, action: Action, content: Any) -> None:
+        """When the call asked for the lent object by name, and nothing else, its values are lent."""
+        asked = [key for name, value in action.arguments.items() for key in absorbing.keys_of(value, name, "")]
+        name = next((flow.lent[key] for key in asked if key in flow.lent), None)
+        if name is None:
+            return
+        source = flow.index.source("lent", name)
+        for tree, _ in absorbing.trees(content):
+            for text in absorbing.strings(tree, flow.index):
+                flow.index.trust([key for found in forms.scan(text[: absorbing.MAX_TEXT]) for key in found.keys], source)
+
+    def _flow(self, session: Session) -> Flow:
+        flow = self._flows.get(session.id)
+        if flow is None:
+            if len(self._flows) >= self._max_sessions:
+                self._flows.pop(next(iter(self._flows)))
+            flow = self._flows[session.id] = Flow()
+            if session.state.actions > 0:
+                flow.index.forget_some()
+        if not flow.is_joined:
+            flow.is_joined = True
+            join(session.state, flow.labels, flow.integrity)
+        if not flow.is_heard:
+            self._begin(flow, session)
+        return flow
+
+    def _begin(self, flow: Flow, session: Session) -> None:
+        """Hear the user's request once. What an agent wrote as a purpose is not the user's."""
+        flow.is_heard = True
+        year = datetime.fromtimestamp(max(0.0, session.opened_at), UTC).year
+        flow.years = frozenset({year - 1, year, year + 1})
+        if session.depth == 0 and session.subject.user is not None:
+            hear(flow.index, session.purpose, opened_at=session.opened_at)
+            return
+        agent = self._source.registry.agents.get(session.subject.actor.name)
+        if session.subject.user is None and agent is not None and agent.purpose == session.purpose:
+            hear(flow.index, session.purpose, opened_at=session.opened_at)
+
+    def _profile(self, registry: Registry, tool: Tool | None, action: Action) -> Profile:
+        """Return the tool's profile; where nobody confirmed one, everything not plainly prose decides."""
+        if tool is None:
+            return Profile(control=frozenset(action.arguments))
+        server = registry.servers.get(tool.server)
+        declared = server.profiles.get(tool.name) if server is not None else None
+        profile = declared or tool.profile
+        if profile.confirmed and (profile.control or profile.payload or profile.effect == "read"):
+            return profile
+        guess = self._profiles.get(tool.digest)
+        if guess is None:
+            if len(self._profiles) > 10_000:
+                self._profiles.clear()
+            guess = self._profiles[tool.digest] = infer(tool.definition)
+        if profile.confirmed:
+            return Profile(
+                profile.effect,
+                profile.external,
+                guess.control,
+                guess.payload,
+                profile.attested,
+                profile.directory,
+                profile.labels,
+                confirmed=True,
+            )
+        known = _properties(tool)
+        unknown = frozenset(name for name in action.arguments if name not in known)
+        return Profile(profile.effect, profile.external, guess.control | profile.control | unknown, guess.payload, labels=profile.labels)
+
+    def _directory(self, registry: Registry) -> Mapping[str, Source]:
+        if self._listed[0] is not registry:
+            self._listed = (registry, {f"e:{user.email.lower()}": DIRECTORY for user in registry.users.values() if user.email})
+        return self._listed[1]
+
+
+_KINDS = {
+    "e": "e-mail",
+    "u": "link",
+    "i": "account",
+    "d": "date",
+    "D": "date",
+    "h": "time",
+    "t": "phone",
+    "n": "number",
+    "w": "text",
+    "x": "text",
+}
+
+
+def _properties(tool: Tool | None) -> Mapping[str, Any]:
+    schema = tool.definition.get("inputSchema") if tool is not None else None
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _demanded(passage: Passage) -> frozenset[str]:
+    """Return the labels the deciding permits put on the answer (`@label`)."""
+    if passage.decision is None:
+        return frozenset()
+    return frozenset(label for duty in passage.decision.obligations if duty.name == "label" for label in duty.values)
+
+
+def _asks_by_name(origins: Origins, action: Action) -> bool:
+    """Say whether a call fetched one object by what the user calls it: every argument is safe, and one is a name."""
+    if not origins.arguments or not SAFE.issuperset(origins.arguments.values()):
+        return False
+    return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in origins.arguments)
+
+
+def _remedy(name: str) -> str:
+    return (
+        f"`{name}` must be named by the user, stand in a trusted directory, or be a vouched field of an object the user named; "
+        "or a person approves this action"
+    )
+
+
+def _dump(flow: Flow) -> bytes:
+    head = {
+        "labels": sorted(flow.labels),
+        "integrity": flow.integrity.value,
+        "years": sorted(flow.years),
+        "heard": flow.is_heard,
+        "lent": flow.lent,
+    }
+    return json.dumps(head, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n" + flow.index.dump()
+
+
+def _load(dumped: bytes) -> Flow:
+    head, separator, body = dumped.partition(b"\n")
+    if not separator:
+        raise ValueError("not the values of a session: no head")
+    try:
+        state = json.loads(head.decode("utf-8", "surrogatepass"))
+        return Flow(
+            index=ValueIndex.load(body),
+            labels=frozenset(map(str, state["labels"])),
+            integrity=Integrity(state["integrity"]),
+            years=frozenset(map(int, state["years"])),
+            is_heard=bool(state["heard"]),
+            lent={str(key): str(name) for key, name in dict(state["lent"]).items()},
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not the values of a session: {error}") from error

@@ -1,0 +1,532 @@
+"""A first guess at what a tool's arguments and results mean, from its schema, names, formats and annotations alone.
+
+# ruff: noqa: SIM905 - word lists read best as text
+
+A guess relaxes nothing: an operator confirms it. What is not understood counts as deciding where the effect goes.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from ostiary.core.registry import Profile
+from ostiary.provenance.words import parts
+
+_PAYLOAD = frozenset(
+    [
+        "body",
+        "subject",
+        "message",
+        "text",
+        "note",
+        "notes",
+        "comment",
+        "comments",
+        "content",
+        "contents",
+        "description",
+        "summary",
+        "title",
+        "caption",
+        "details",
+        "detail",
+        "reason",
+        "memo",
+        "remarks",
+        "remark",
+        "review",
+        "feedback",
+        "markdown",
+        "html",
+        "prompt",
+        "question",
+        "answer",
+        "reply",
+        "signature",
+        "greeting",
+        "label",
+        "labels",
+        "tag",
+        "tags",
+        "nachricht",
+        "betreff",
+        "inhalt",
+        "notiz",
+        "beschreibung",
+        "kommentar",
+        "texte",
+        "sujet",
+        "contenu",
+        "objet",
+        "asunto",
+        "mensaje",
+        "contenido",
+        "nota",
+        "descripcion",
+        "messaggio",
+        "oggetto",
+        "testo",
+        "bericht",
+        "onderwerp",
+    ]
+)
+_IDENTIFIER = frozenset(
+    ["id", "ids", "uid", "uuid", "guid", "identifier", "number", "no", "nr", "num", "key", "ref", "reference", "pk", "sku", "isbn", "code"]
+)
+_PAGING = frozenset(
+    [
+        "limit",
+        "offset",
+        "page",
+        "pages",
+        "count",
+        "size",
+        "cursor",
+        "sort",
+        "order",
+        "direction",
+        "fields",
+        "format",
+        "verbose",
+        "timeout",
+        "max",
+        "min",
+        "top",
+        "skip",
+        "take",
+        "columns",
+        "width",
+        "height",
+        "lang",
+        "language",
+        "locale",
+        "encoding",
+        "indent",
+        "depth",
+        "precision",
+        "unit",
+        "units",
+        "timezone",
+        "tz",
+    ]
+)
+_TARGETS = frozenset(
+    [
+        "to",
+        "cc",
+        "bcc",
+        "recipient",
+        "recipients",
+        "from",
+        "sender",
+        "address",
+        "addresses",
+        "email",
+        "emails",
+        "mail",
+        "phone",
+        "participants",
+        "participant",
+        "attendees",
+        "invitees",
+        "invite",
+        "user",
+        "users",
+        "username",
+        "member",
+        "members",
+        "channel",
+        "channels",
+        "group",
+        "team",
+        "room",
+        "owner",
+        "assignee",
+        "account",
+        "iban",
+        "bic",
+        "payee",
+        "beneficiary",
+        "amount",
+        "price",
+        "total",
+        "sum",
+        "value",
+        "quantity",
+        "currency",
+        "date",
+        "time",
+        "start",
+        "end",
+        "deadline",
+        "due",
+        "path",
+        "file",
+        "filename",
+        "folder",
+        "directory",
+        "dir",
+        "url",
+        "uri",
+        "link",
+        "host",
+        "domain",
+        "ip",
+        "endpoint",
+        "webhook",
+        "target",
+        "destination",
+        "source",
+        "repo",
+        "repository",
+        "branch",
+        "project",
+        "workspace",
+        "command",
+        "cmd",
+        "script",
+        "sql",
+        "shell",
+        "code",
+        "secret",
+        "password",
+        "token",
+        "credential",
+        "permission",
+        "permissions",
+        "role",
+        "roles",
+        "visibility",
+        "scope",
+        "access",
+    ]
+)
+_RISKY = frozenset(
+    [
+        "permission",
+        "permissions",
+        "role",
+        "roles",
+        "visibility",
+        "public",
+        "access",
+        "scope",
+        "recursive",
+        "force",
+        "overwrite",
+        "admin",
+        "privilege",
+        "level",
+    ]
+)
+
+NAMING = frozenset(
+    [
+        "name",
+        "title",
+        "subject",
+        "filename",
+        "file",
+        "path",
+        "username",
+        "user",
+        "handle",
+        "login",
+        "channel",
+        "slug",
+        "email",
+        "mail",
+        "iban",
+        "account",
+        "phone",
+        "url",
+        "isbn",
+        "sku",
+        "repo",
+        "repository",
+        "project",
+        "contact",
+        "person",
+        "customer",
+        "supplier",
+        "vendor",
+        "payee",
+        "hotel",
+        "restaurant",
+        "company",
+        "event",
+    ]
+)
+"""Words for what people call one thing by."""
+
+_READ = frozenset(
+    [
+        "get",
+        "list",
+        "read",
+        "search",
+        "find",
+        "fetch",
+        "show",
+        "view",
+        "lookup",
+        "query",
+        "check",
+        "describe",
+        "count",
+        "browse",
+        "retrieve",
+        "download",
+        "summarize",
+        "summarise",
+        "inspect",
+        "lies",
+        "suche",
+        "zeige",
+        "liste",
+        "hole",
+        "lire",
+        "chercher",
+        "afficher",
+        "obtener",
+        "leer",
+        "buscar",
+        "listar",
+        "cerca",
+        "leggi",
+        "zoek",
+        "lees",
+        "toon",
+        "current",
+        "recall",
+    ]
+)
+_REVERSIBLE = frozenset(
+    [
+        "create",
+        "add",
+        "draft",
+        "save",
+        "append",
+        "update",
+        "set",
+        "rename",
+        "move",
+        "copy",
+        "mark",
+        "label",
+        "star",
+        "archive",
+        "tag",
+        "edit",
+        "schedule",
+        "reserve",
+    ]
+)
+_OUTWARD = frozenset(
+    [
+        "send",
+        "mail",
+        "email",
+        "post",
+        "publish",
+        "share",
+        "invite",
+        "pay",
+        "transfer",
+        "forward",
+        "reply",
+        "message",
+        "upload",
+        "webhook",
+        "call",
+        "notify",
+        "tweet",
+        "broadcast",
+        "submit",
+        "book",
+        "order",
+        "buy",
+        "purchase",
+        "wire",
+        "remit",
+        "request",
+        "http",
+        "sms",
+        "push",
+        "export",
+    ]
+)
+_DANGEROUS = frozenset(
+    [
+        "delete",
+        "remove",
+        "drop",
+        "destroy",
+        "purge",
+        "cancel",
+        "terminate",
+        "revoke",
+        "kill",
+        "execute",
+        "exec",
+        "run",
+        "shell",
+        "eval",
+        "grant",
+        "reset",
+        "format",
+        "wipe",
+        "overwrite",
+    ]
+)
+_VOUCHED = frozenset(
+    [
+        "id",
+        "ids",
+        "uid",
+        "uuid",
+        "iban",
+        "account",
+        "amount",
+        "balance",
+        "total",
+        "price",
+        "date",
+        "timestamp",
+        "created",
+        "updated",
+        "sender",
+        "from",
+        "email",
+        "url",
+        "currency",
+        "status",
+    ]
+)
+
+
+@lru_cache(maxsize=4096)
+def is_identifier(name: str) -> bool:
+    """Say whether an argument or field by this name holds the number or code of a thing."""
+    words = parts(name)
+    return bool(words) and words[-1] in _IDENTIFIER and words[-1] != "value"
+
+
+@lru_cache(maxsize=4096)
+def is_naming(name: str) -> bool:
+    """Say whether an argument or field by this name holds what people call a thing by."""
+    return is_identifier(name) or bool(NAMING.intersection(parts(name)[-1:]))
+
+
+def infer(definition: Mapping[str, Any]) -> Profile:
+    """Return the guessed profile of an MCP Tool object: unconfirmed, and conservative where it does not understand."""
+    words = _words(definition)
+    schema = _mapping(definition.get("inputSchema"))
+    properties = {str(name): _mapping(rule) for name, rule in _mapping(schema.get("properties")).items()}
+    payload = frozenset(name for name, rule in properties.items() if _is_payload(name, rule))
+    control = frozenset(name for name, rule in properties.items() if name not in payload and _decides(name, rule))
+    effect = _effect(definition, words)
+    return Profile(
+        effect=effect,
+        external=_is_external(definition, effect),
+        control=control,
+        payload=payload,
+        attested=frozenset(_vouched_fields(_mapping(definition.get("outputSchema")))),
+        confirmed=False,
+    )
+
+
+def _words(definition: Mapping[str, Any]) -> list[str]:
+    return parts(str(definition.get("name", "")))
+
+
+def _effect(definition: Mapping[str, Any], words: list[str]) -> str:
+    """Read only if the name says so and no annotation says otherwise; annotations alone never make a tool harmless."""
+    notes = _mapping(definition.get("annotations"))
+    head = words[0] if words else ""
+    dangerous = bool(_DANGEROUS.intersection(words))
+    if notes.get("destructiveHint") is True and notes.get("readOnlyHint") is not True:
+        return "irreversible"
+    if (
+        head in _READ
+        and not dangerous
+        and not (_OUTWARD - {"email", "mail", "message", "order", "book", "call", "post", "request", "share"}).intersection(words)
+    ):
+        return "irreversible" if notes.get("readOnlyHint") is False and "destructiveHint" in notes else "read"
+    if head in _REVERSIBLE and not dangerous and not _OUTWARD.intersection(words):
+        return "reversible"
+    return "irreversible"
+
+
+def _is_external(definition: Mapping[str, Any], effect: str) -> bool:
+    """Reaching other people or the open world is assumed unless the tool only reads or changes its own records."""
+    if _mapping(definition.get("annotations")).get("openWorldHint") is True and effect != "read":
+        return True
+    names = {word for name in _mapping(_mapping(definition.get("inputSchema")).get("properties")) for word in parts(str(name))}
+    reaches = names & {
+        "url",
+        "uri",
+        "webhook",
+        "host",
+        "endpoint",
+        "recipient",
+        "recipients",
+        "to",
+        "participants",
+        "attendees",
+        "invitees",
+    }
+    if effect == "read":
+        return bool(names & {"url", "uri", "webhook", "host", "endpoint"})
+    return effect == "irreversible" or bool(reaches)
+
+
+def _is_payload(name: str, rule: Mapping[str, Any]) -> bool:
+    words = parts(name)
+    if not words or rule.get("format") in {"email", "uri", "uri-reference", "hostname", "date", "date-time", "uuid", "ipv4", "ipv6"}:
+        return False
+    kinds = _kinds(rule)
+    return words[-1] in _PAYLOAD and kinds <= {"string", "null", "array"} and not _TARGETS.intersection(words[:-1]) and "enum" not in rule
+
+
+def _decides(name: str, rule: Mapping[str, Any]) -> bool:
+    """Say whether an argument decides where the effect goes: all do that are not paging, flags or small fixed lists."""
+    words = parts(name)
+    kinds = _kinds(rule)
+    if (kinds <= {"boolean", "null"} and kinds) or "enum" in rule or "const" in rule:
+        return bool(_RISKY.intersection(words))
+    if kinds and kinds <= {"integer", "number", "null"} and _PAGING.intersection(words):
+        return bool(_TARGETS.intersection(words))
+    return not (words and words[-1] in _PAGING - {"size", "count"} and not _TARGETS.intersection(words))
+
+
+def _kinds(rule: Mapping[str, Any]) -> set[str]:
+    stated = rule.get("type")
+    found = (
+        {stated} if isinstance(stated, str) else {item for item in stated if isinstance(item, str)} if isinstance(stated, list) else set()
+    )
+    for word in ("anyOf", "oneOf"):
+        options = rule.get(word)
+        if isinstance(options, list):
+            for option in options[:16]:
+                found |= _kinds(option) if isinstance(option, Mapping) else {"unknown"}
+    return found
+
+
+def _vouched_fields(schema: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[str]:
+    """Guess which result fields the system itself writes: identifiers, amounts, dates, senders. Shown, never believed unconfirmed."""
+    if depth > 8:
+        return
+    for name, rule in list(_mapping(schema.get("properties")).items())[:256]:
+        rule = _mapping(rule)  # noqa: PLW2901 - narrowed
+        here = f"{path}.{name}" if path else str(name)
+        inner = _mapping(rule.get("items")) if "items" in rule else rule
+        if "properties" in inner:
+            yield from _vouched_fields(inner, here, depth + 1)
+        elif _VOUCHED.intersection(parts(str(name))[-1:]) or rule.get("format") in {"date", "date-time", "uuid", "email", "uri"}:
+            yield here
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,253 @@
+"""The memory of one session: which values entered it, and from where; bounded, and safe in what it forgets.
+
+What grants trust is held by exact canonical key. Somebody's text is held as loose tokens, only to say `untrusted` instead of
+`model`. Both are kept in two generations: when the younger is full the older is dropped, so memory and time stay flat.
+The rule of forgetting: a value no longer known is `untrusted`. The user's own words are never dropped.
+"""
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ostiary.provenance.labels import ORIGINS, RANK
+from ostiary.provenance.words import STOP, fold, is_recognisable, tokens
+
+MAX_TRUSTED = 5_000
+"""Trusted values a generation; up to twice as many are known."""
+MAX_TOKENS = 2_500
+"""Tokens of somebody's text a generation."""
+MAX_KEY = 96
+"""Longest key, in characters, kept as it is; a longer one is kept as its digest."""
+MAX_SOURCES = 255
+MAX_WORDS = 32_768
+"""Characters of the user's own words that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where values came from, as shown to people: `the user's request`, `mail/read_mail`."""
+
+    origin: str
+    name: str
+
+
+USER = Source("user", "the user's request")
+GUESS = Source("derived", "another reading of the user's request")
+OVERFLOW = Source("untrusted", "one of many sources")
+
+_MEANINGFUL = re.compile(r"[/\\;|&$`<>(){}@=\x00-\x1f]")
+_JOINS = re.compile(r"[\w@/\\\-+=&$%~]")
+_ENDS = re.compile(r"[.:,][\w/]")
+
+
+@dataclass(slots=True)
+class Generations:
+    """A bounded map in two generations; a value looked up stays, one not looked up goes."""
+
+    limit: int
+    young: dict[str, int] = field(default_factory=dict)
+    old: dict[str, int] = field(default_factory=dict)
+    has_forgotten: bool = False
+
+    def get(self, key: str) -> int | None:
+        """Return what is known of a key."""
+        found = self.young.get(key)
+        if found is None and (found := self.old.get(key)) is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: str, value: int) -> None:
+        """Remember one key."""
+        if len(self.young) >= self.limit:
+            self._turn()
+        self.young[key] = value
+
+    def update(self, entries: dict[str, int]) -> None:
+        """Remember many at once; more than a generation's worth keeps the newest."""
+        if len(self.young) + len(entries) > self.limit:
+            self._turn()
+            if len(entries) > self.limit:
+                entries = dict(list(entries.items())[-self.limit :])
+                self.has_forgotten = True
+        self.young.update(entries)
+
+    def _turn(self) -> None:
+        self.has_forgotten = self.has_forgotten or bool(self.old)
+        self.old, self.young = self.young, {}
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old)
+
+
+class ValueIndex:
+    """The values of one session by canonical key, each with its best origin."""
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = [USER, GUESS]
+        self._source_ids: dict[Source, int] = {USER: 0, GUESS: 1}
+        self._own: dict[str, int] = {}
+        self._trusted = Generations(MAX_TRUSTED)
+        self._seen = Generations(MAX_TOKENS)
+        self._words = self._raw = " "
+        self._vocabulary: set[str] = set()
+        self._has_forgotten = False
+
+    @property
+    def has_forgotten(self) -> bool:
+        """True once anything was dropped: from then on what is not known is `untrusted`."""
+        return self._has_forgotten or self._seen.has_forgotten
+
+    def forget_some(self) -> None:
+        """Note that content entered which was not remembered."""
+        self._has_forgotten = True
+
+    def source(self, origin: str, name: str) -> int:
+        """Return the number of a source; past 255 of them, names are no longer kept apart."""
+        wanted = Source(origin, name)
+        number = self._source_ids.get(wanted)
+        if number is None:
+            if len(self.sources) >= MAX_SOURCES:
+                wanted = OVERFLOW if origin == "untrusted" else Source(origin, "one of many sources")
+                number = self._source_ids.get(wanted)
+            if number is None:
+                number = self._source_ids[wanted] = len(self.sources)
+                self.sources.append(wanted)
+        return number
+
+    def own(self, keys: Iterable[str], source: int = 0) -> None:
+        """Remember keys of the user's request for as long as the session lives."""
+        for key in keys:
+            if len(self._own) < MAX_TRUSTED:
+                self._own.setdefault(shorten(key), source)
+
+    def say(self, text: str) -> None:
+        """Add to the user's own words."""
+        room = MAX_WORDS - len(self._words)
+        if room <= 0:
+            return
+        found = tokens(text[:room])
+        self._raw += " ".join(text[:room].split()) + " \0 "
+        folded = [fold(token) for token in found]
+        self._words += " ".join(folded) + " | "
+        self._vocabulary.update(folded)
+
+    def trust(self, keys: Iterable[str], source: int) -> None:
+        """Remember keys of values a trusted source vouches for; a better origin known before stays."""
+        rank = RANK[self.sources[source].origin]
+        for long_key in keys:
+            key = shorten(long_key)
+            known = self._trusted.get(key)
+            if known is None or RANK[self.sources[known].origin] > rank:
+                self._trusted.put(key, source)
+
+    def saw(self, found: list[str], source: int) -> None:
+        """Remember tokens of somebody's text."""
+        self._seen.update(dict.fromkeys(found, source))
+
+    def find(self, key: str) -> Source | None:
+        """Return the best source of a canonical key, or None when nobody trusted is known to have given it."""
+        key = shorten(key)
+        number = self._own.get(key)
+        if number is None:
+            number = self._trusted.get(key)
+        return None if number is None else self.sources[number]
+
+    def knows_word(self, word: str) -> bool:
+        """Say whether a folded token stands in the user's own words and names something."""
+        return word in self._vocabulary and word not in STOP
+
+    def said(self, text: str) -> bool:
+        """Say whether a text stands, whole and word by word, in the user's own words, and names something.
+
+        A text with signs that a path, a command or an address gives a meaning to must stand there sign by sign.
+        """
+        found = tokens(text)
+        if not found:
+            return False
+        folded = [fold(token) for token in found]
+        if not self._vocabulary.issuperset(folded) or not is_recognisable(folded):
+            return False
+        if _MEANINGFUL.search(text.strip().lstrip("@#")) is not None:
+            return self._wrote(" ".join(text.split()))
+        return f" {' '.join(folded)} " in self._words
+
+    def _wrote(self, text: str) -> bool:
+        at = self._raw.find(text)
+        while at >= 0:
+            end = at + len(text)
+            before, after = self._raw[at - 1], self._raw[end : end + 2]
+            if _JOINS.match(before) is None and _JOINS.match(after) is None and _ENDS.match(after) is None:
+                return True
+            at = self._raw.find(text, at + 1)
+        return False
+
+    def seen(self, token: str) -> Source | None:
+        """Return which source's text held a loose token."""
+        number = self._seen.get(token)
+        return None if number is None else self.sources[number]
+
+    def values(self) -> Iterable[tuple[str, Source]]:
+        """Iterate the trusted values with their sources."""
+        for known in (self._own, self._trusted.old, self._trusted.young):
+            for key, number in known.items():
+                yield key, self.sources[number]
+
+    def amounts(self) -> list[str]:
+        """Return the newest trusted amounts, for recomputing sums: the user's and the latest attested ones."""
+        found = [key[2:] for key in self._own if key[:2] == "n:" and " " not in key]
+        latest = [key[2:] for key in list(self._trusted.young)[-256:] if key[:2] == "n:" and " " not in key]
+        return (found + latest[::-1])[:24]
+
+    def dump(self) -> bytes:
+        """Return the index as bytes, for a restart or another worker."""
+        state = {
+            "version": 1,
+            "sources": [[source.origin, source.name] for source in self.sources],
+            "own": self._own,
+            "trusted": [self._trusted.old, self._trusted.young],
+            "seen": [self._seen.old, self._seen.young],
+            "words": [self._words, self._raw],
+            "forgotten": self.has_forgotten,
+        }
+        return zlib.compress(json.dumps(state, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
+
+    @classmethod
+    def load(cls, dumped: bytes) -> "ValueIndex":
+        """Return the index `dump` wrote. Raises ValueError when it is anything else."""
+        try:
+            reader = zlib.decompressobj()
+            state: dict[str, Any] = json.loads(reader.decompress(dumped, 8_000_000).decode("utf-8", "surrogatepass"))
+            if state["version"] != 1:
+                raise ValueError("another version")
+            index = cls()
+            index.sources = [Source(str(origin), str(name)) for origin, name in state["sources"]]
+            if index.sources[:2] != [USER, GUESS] or not all(source.origin in ORIGINS for source in index.sources):
+                raise ValueError("unknown origins")
+            index._source_ids = {source: number for number, source in enumerate(index.sources)}
+            count = len(index.sources)
+            index._own = _checked(state["own"], count)
+            index._trusted.old, index._trusted.young = (_checked(part, count) for part in state["trusted"])
+            index._seen.old, index._seen.young = (_checked(part, count) for part in state["seen"])
+            index._words, index._raw = map(str, state["words"])
+            index._vocabulary = {word for word in index._words.split() if word != "|"}
+            index._has_forgotten = bool(state["forgotten"])
+        except (zlib.error, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not the values of a session: {error}") from error
+        return index
+
+
+def shorten(key: str) -> str:
+    """Return a key as it is kept: a long one as its digest, so that memory is bounded."""
+    if len(key) <= MAX_KEY:
+        return key
+    return "x:" + hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+
+
+def _checked(entries: Any, count: int) -> dict[str, int]:
+    if not isinstance(entries, dict) or not all(type(number) is int and 0 <= number < count for number in entries.values()):
+        raise ValueError("a value without a source")
+    return entries

@@ -1,0 +1,247 @@
+"""Where each argument of an action came from: every leaf gets its best origin, every argument the worst of its leaves."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ostiary.provenance import forms
+from ostiary.provenance.labels import SAFE, worst
+from ostiary.provenance.profile import is_identifier
+from ostiary.provenance.store import Source, ValueIndex
+from ostiary.provenance.words import STOP, fold, loose_tokens, parts
+
+MAX_LEAVES = 2_000
+MAX_DEPTH = 64
+MAX_COMPARED = 4_096
+"""Characters of one text that are compared; what is longer counts as nobody's known value."""
+
+MODEL = Source("model", "the model's own choice")
+UNTRUSTED = Source("untrusted", "text of unknown source")
+DEFINITION = Source("directory", "the tool's accepted definition")
+COMPOSED = Source("derived", "put together from known values")
+
+_LINK = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,30}:)?//[^\s<>\"'`)\]]+|www\.[^\s<>\"'`)\]]+|(?:data|javascript|mailto|file):[^\s<>\"')\]]+", re.IGNORECASE
+)
+_LIST = re.compile(r"\s*[,;]\s*|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One scalar of an argument, with the name it has there and what the schema says of it."""
+
+    value: Any
+    name: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Tracer:
+    """Finds origins in one session's values. `directories` are the registry's own lists, shared by all sessions."""
+
+    index: ValueIndex
+    directories: Mapping[str, Source]
+    years: frozenset[int] = frozenset()
+    """Years a date without one may mean."""
+    server: str = ""
+    seen_all: dict[str, list[Source]] = field(default_factory=dict)
+
+    def argument(self, name: str, value: Any, schema: Mapping[str, Any]) -> Source:
+        """Return the worst of the best origins of an argument's leaves."""
+        found: Source | None = None
+        for count, leaf in enumerate(leaves(name, value, schema)):
+            if count >= MAX_LEAVES:
+                return UNTRUSTED
+            source = self.leaf(leaf)
+            if found is None or worst((found.origin, source.origin)) != found.origin:
+                found = source
+        return found or self._nowhere()
+
+    def leaf(self, leaf: Leaf) -> Source:
+        """Return the best origin of one leaf."""
+        value, schema = leaf.value, leaf.schema
+        if _is_fixed(value, schema):
+            return DEFINITION
+        if value is None or value == "":
+            return self._nowhere()
+        if isinstance(value, bool):
+            return self._boolean(leaf.name) if value else self._nowhere()
+        if isinstance(value, int | float):
+            return self._number(value, leaf.name) or self._nowhere()
+        if isinstance(value, str):
+            return self._text(value, leaf.name)
+        return UNTRUSTED
+
+    def payload(self, value: Any, name: str, schema: Mapping[str, Any]) -> tuple[Source, Source | None]:
+        """Return the origin of an argument that is prose, and the worst of the links it carries, if they are not safe."""
+        found, bad = MODEL, None
+        for count, leaf in enumerate(leaves(name, value, schema)):
+            if count >= MAX_LEAVES:
+                return UNTRUSTED, UNTRUSTED
+            if not isinstance(leaf.value, str):
+                continue
+            text = leaf.value
+            if len(text) <= MAX_COMPARED and self.index.said(text):
+                found = Source("user", "the user's request")
+                continue
+            for match in _LINK.finditer(text):
+                source = self._link(match.group())
+                if source.origin not in SAFE:
+                    bad = source
+            if (copied := self._copied(text)) is not None:
+                found = copied
+        return found, bad
+
+    def _link(self, link: str) -> Source:
+        link = link.rstrip(".,;:!?*_")
+        return self._find(forms.link_key(link if "://" in link or link[:4].lower() == "www." else f"?{link}")) or self._nowhere()
+
+    def _boolean(self, name: str) -> Source:
+        """A flag is the user's when the user spoke of what it is named after."""
+        named = [word for word in parts(name) if word not in STOP and word not in {"is", "has", "flag", "enabled"}]
+        if named and all(self.index.knows_word(word) for word in named):
+            return Source("user", "the user's request")
+        return self._nowhere()
+
+    def _number(self, value: float, name: str) -> Source | None:
+        key = forms.number_key(value)
+        if is_identifier(name):
+            return self._identifier(key, name)
+        return self._find(f"n:{key}") or self._recomputed(key)
+
+    def _identifier(self, key: str, name: str) -> Source | None:
+        """A number that names a thing is known only as such: `5` of `5 people` is not the file 5."""
+        for noun in (*parts(name), "", "#", "number", "no", "nr"):
+            if (source := self._find(f"#{noun}:{key}")) is not None:
+                return source
+        return self._find(f"#@{self.server}:{key}")
+
+    def _text(self, value: str, name: str) -> Source:
+        if len(value) > MAX_COMPARED:
+            return UNTRUSTED if self.index.has_forgotten or self._copied(value) else MODEL
+        found = forms.whole(value)
+        if found is not None:
+            source = self._typed(found, name)
+            if source is not None:
+                return source
+            if found.kind in {"url", "mail", "amount", "iban"}:
+                return self._unknown(value)
+        if self.index.said(value):
+            return Source("user", "the user's request")
+        return self._find(f"w:{plain_key(value)}") or self._listed(value, name) or self._unknown(value)
+
+    def _typed(self, found: forms.Found, name: str) -> Source | None:
+        if found.kind == "amount" and is_identifier(name) and " " not in found.keys[0]:
+            return self._identifier(found.keys[0][2:], name)
+        if found.keys and (source := self._find(found.keys[0])) is not None:
+            return source
+        if found.kind == "date" and found.keys:
+            return self._date(found.keys[0])
+        if found.kind == "amount":
+            return self._recomputed(found.keys[0][2:])
+        return None
+
+    def _date(self, key: str) -> Source | None:
+        """A date with its time is known when both are; one whose year the user left open, in a year near by."""
+        day, _, at = key[2:].partition("T")
+        if at:
+            clock = self._find(f"h:{at}")
+            date = self._find(f"d:{day}") or self._date(f"d:{day}")
+            return COMPOSED if clock is not None and date is not None and {clock.origin, date.origin} <= SAFE else None
+        if int(day[:4]) in self.years and self._find(f"D:{day[5:]}") is not None:
+            return COMPOSED
+        return None
+
+    def _recomputed(self, key: str) -> Source | None:
+        """Say whether an amount is a sum or difference of two known ones, or a stated percentage of one."""
+        try:
+            wanted = Decimal(key.partition(" ")[0])
+            known = [Decimal(amount) for amount in self.index.amounts()]
+        except InvalidOperation:
+            return None
+        exact = set(known) - {Decimal(0)}
+        if wanted == 0 or " " in key:
+            return None
+        if any(wanted - one in exact or wanted + one in exact for one in exact):
+            return COMPOSED
+        if len(known) > 2 and wanted == sum(known):
+            return COMPOSED
+        return None
+
+    def _listed(self, value: str, name: str) -> Source | None:
+        """A text that lists addresses is as good as the worst of them."""
+        items = [item for item in _LIST.split(value) if item]
+        if not 2 <= len(items) <= 64:
+            return None
+        found = [forms.whole(item) for item in items]
+        if any(item is None or item.kind not in {"mail", "url", "iban", "phone"} for item in found):
+            return None
+        sources = [self._typed(item, name) for item in found if item is not None]
+        known = [source for source in sources if source is not None]
+        if len(known) < len(items):
+            return None
+        return max(known, key=lambda source: len(SAFE) if source.origin not in SAFE else _order(source))
+
+    def _find(self, key: str) -> Source | None:
+        return self.index.find(key) or self.directories.get(key)
+
+    def _unknown(self, value: str) -> Source:
+        return self._copied(value) or self._nowhere()
+
+    def _copied(self, text: str) -> Source | None:
+        """Return whose text held every token of this one (the first 64 are asked), looked at generously."""
+        source = None
+        for token in loose_tokens(text[:MAX_COMPARED])[:64]:
+            seen = self.index.seen(token)
+            if seen is None and len(token) >= MIN_TOKEN:
+                return None
+            source = seen or source
+        return source
+
+    def _nowhere(self) -> Source:
+        return UNTRUSTED if self.index.has_forgotten else MODEL
+
+
+MIN_TOKEN = 4
+"""Shorter tokens of somebody's text are not remembered."""
+
+
+def plain_key(text: str) -> str:
+    """Return the key text of words: folded, with single spaces."""
+    return " ".join(fold(text).split())
+
+
+def leaves(name: str, value: Any, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Leaf]:
+    """Iterate the scalars of an argument; keys the schema does not name are values too; too deep is one unknown leaf."""
+    if isinstance(value, Mapping):
+        if not value or depth > MAX_DEPTH:
+            yield Leaf(None if not value else object(), name, schema)
+        properties = _mapping(schema.get("properties"))
+        for key, item in value.items():
+            if key not in properties:
+                yield Leaf(key, name, {})
+            yield from leaves(str(key), item, _mapping(properties.get(key)), depth + 1)
+    elif isinstance(value, list | tuple):
+        if not value or depth > MAX_DEPTH:
+            yield Leaf(None if not value else object(), name, schema)
+            return
+        items = _mapping(schema.get("items"))
+        for item in value:
+            yield from leaves(name, item, items, depth + 1)
+    else:
+        yield Leaf(value, name, schema)
+
+
+def _is_fixed(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Say whether the value is the one the accepted schema fixes or falls back to; absent and null are the same."""
+    return any(word in schema and type(schema[word]) is type(value) and schema[word] == value for word in ("default", "const"))
+
+
+def _order(source: Source) -> int:
+    return ("user", "directory", "attested", "lent", "derived").index(source.origin)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

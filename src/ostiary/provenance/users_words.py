@@ -1,0 +1,101 @@
+"""The user's own request, taken in: every value a person would recognise in it, under the key the same value has elsewhere."""
+
+# ruff: noqa: SIM905 - word lists read best as text
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime, timedelta
+
+from ostiary.provenance import forms
+from ostiary.provenance.store import GUESS, MAX_WORDS, USER, ValueIndex
+from ostiary.provenance.words import STOP, fold, tokens, visible
+
+_TODAY = {
+    "today": 0,
+    "tonight": 0,
+    "tomorrow": 1,
+    "yesterday": -1,
+    "heute": 0,
+    "morgen": 1,
+    "gestern": -1,
+    "demain": 1,
+    "mañana": 1,
+    "domani": 1,
+}
+_WEEKDAYS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "monday montag lundi lunes lunedì",
+            "tuesday dienstag mardi martes martedì",
+            "wednesday mittwoch mercredi miércoles mercoledì",
+            "thursday donnerstag jeudi jueves giovedì",
+            "friday freitag vendredi viernes venerdì",
+            "saturday samstag samedi sábado sabato",
+            "sunday sonntag dimanche domingo domenica",
+        )
+    )
+    for name in names.split()
+}
+_NUMBERS = {
+    word: number
+    for number, words in enumerate(
+        "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty".split(
+            "|"
+        )
+    )
+    for word in words.split()
+} | {
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+    "hundred": 100,
+    "thousand": 1000,
+    "dozen": 12,
+}
+_WORD = re.compile(r"[^\W\d_]+|#")
+
+
+def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
+    """Learn the values and words of the user's request; dates without a year or by weekday count from `opened_at`."""
+    text = unicodedata.normalize("NFKC", visible(text[:MAX_WORDS]))
+    index.say(text)
+    user, guess = index.source(USER.origin, USER.name), index.source(GUESS.origin, GUESS.name)
+    for found in forms.scan(text):
+        index.own(found.keys, user)
+        index.own(found.guesses, guess)
+        if found.kind == "amount":
+            _number(index, text, found, user)
+        elif found.kind == "date" and found.keys and "T" in found.keys[0]:
+            day, _, at = found.keys[0][2:].partition("T")
+            index.own((f"d:{day}", f"h:{at}"), user)
+    index.own(forms.domains(text), user)
+    words = [fold(token) for token in tokens(text)]
+    index.own((f"n:{_NUMBERS[word]}" for word in words if word in _NUMBERS), user)
+    index.own(_days(words, datetime.fromtimestamp(max(0.0, opened_at), UTC).date()), guess)
+    index.own((f"w:{forms.currency_of(word)}" for word in words if forms.currency_of(word)), user)
+
+
+def _number(index: ValueIndex, text: str, found: forms.Found, source: int) -> None:
+    """A number names a thing only by what stands before it (`file 7`, `id: 7`, `#7`), or when it is long."""
+    key = found.keys[-1][2:]
+    if len(found.keys) == 2:
+        index.own((f"w:{found.keys[0].rpartition(' ')[2]}",), source)
+    if not text[found.start : found.end].isdigit():
+        return
+    before = [word.lower() for word in _WORD.findall(text[max(0, found.start - 32) : found.start])][-3:]
+    index.own((f"#{'' if word == '#' else word}:{key}" for word in before if word not in STOP), source)
+    if len(key) >= 4:
+        index.own((f"#:{key}",), source)
+
+
+def _days(words: list[str], today: date) -> list[str]:
+    """Return the days meant by `tomorrow` and by weekdays, seen from today."""
+    found = [today + timedelta(days=_TODAY[word]) for word in words if word in _TODAY]
+    found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7) for word in words if word in _WEEKDAYS]
+    found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7 + 7) for word in words if word in _WEEKDAYS]
+    return [f"d:{day.isoformat()}" for day in found]
