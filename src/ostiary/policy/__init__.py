@@ -1,0 +1,1 @@
+"""Pillar 2: who may do what, in Cedar: schema, checks, slices, decisions, versions."""

@@ -1,0 +1,102 @@
+"""What must hold of policies before they decide: Cedar's strict validator, and what it cannot see."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ostiary.core.errors import InvalidPolicy
+from ostiary.policy import cedar, guards, hints
+from ostiary.policy.entities import EntityGraph
+from ostiary.policy.obligations import problems as annotation_problems
+from ostiary.policy.schema import PolicySchema
+from ostiary.policy.source import Policy, Problem, read
+from ostiary.policy.values import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Policies as read, and everything found against them."""
+
+    policies: tuple[Policy, ...]
+    broken: tuple[Problem, ...] = ()
+    """Wrong whatever the schema: syntax, ids, annotations."""
+    misfits: tuple[tuple[Policy, Problem], ...] = ()
+    """Wrong against this schema."""
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether something is wrong that no schema could mend."""
+        return bool(self.broken)
+
+    @property
+    def is_sound(self) -> bool:
+        """Say whether the policies may decide."""
+        return not self.broken and not self.misfits
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Everything that must be mended, in the order of the files."""
+        found = {*self.broken, *(problem for _, problem in self.misfits)}
+        return tuple(sorted(found, key=lambda each: (each.file, each.line, each.column, each.message)))
+
+    def error(self) -> InvalidPolicy:
+        """Return the refusal that lists every problem."""
+        return InvalidPolicy("\n".join(map(str, self.errors)), remedy="mend the lines named; nothing was changed")
+
+
+def review(files: Mapping[str, str], schema: PolicySchema, graph: EntityGraph) -> Review:
+    """Return what is right and wrong with some policy files, against a schema."""
+    policies, broken = read(files)
+    broken = [*broken, *_ids(policies), *_annotations(policies)]
+    misfits = [*_types(policies, schema), *guards.misfits(policies, schema)]
+    warnings = () if broken or misfits else tuple(hints.warnings(policies, schema, graph))
+    return Review(tuple(policies), tuple(broken), tuple(misfits), warnings)
+
+
+def _ids(policies: Sequence[Policy]) -> list[Problem]:
+    first: dict[str, Policy] = {}
+    found: list[Problem] = []
+    for policy in policies:
+        if not policy.id:
+            continue
+        known = first.setdefault(policy.id, policy)
+        if known is not policy:
+            found.append(policy.problem(f'`@id("{policy.id}")` is taken: see {known.file}:{known.line}', policy.id))
+    return found
+
+
+def _annotations(policies: Sequence[Policy]) -> list[Problem]:
+    return [
+        policy.problem(message, name) for policy in policies for name, message in annotation_problems(policy.effect, policy.annotations)
+    ]
+
+
+def _types(policies: Sequence[Policy], schema: PolicySchema) -> list[tuple[Policy, Problem]]:
+    """Return what the validator says, each complaint once however many actions it is about."""
+    found = cedar.validate(policies, schema)
+    explained = {policy.id for policy, message in found if message.startswith("unrecognized")}
+    problems: dict[tuple[int, str], tuple[Policy, Problem]] = {}
+    for policy, message in found:
+        if message.startswith("unable to find an applicable action") and policy.id in explained:
+            continue
+        near, hint = _nearest(message, schema)
+        about = re.sub(r' (in context )?for Action::".*?"', "", message)
+        problems.setdefault((id(policy), about), (policy, policy.problem(message + hint, near)))
+    return list(problems.values())
+
+
+def _nearest(message: str, schema: PolicySchema) -> tuple[str, str]:
+    """Return the wrong name in a validator's message, and what it may have been meant to be."""
+    if action := re.match(r'unrecognized action `Action::"(.*)"`', message):
+        return action.group(1), nearest(action.group(1), schema.members)
+    if entity := re.match(r"unrecognized entity type `(.*)`", message):
+        return entity.group(1), nearest(entity.group(1), schema.document[""]["entityTypes"])
+    if attribute := re.match(r"unable to guarantee safety of access to optional attribute `([^`]*)`", message):
+        base, _, name = attribute.group(1).rpartition(".")
+        where = f"context.{base}" if base else "context"
+        return name, f": guard it with `{where} has {name} && …`" if "in context" in message else ": guard it with `has`"
+    if attribute := re.match(r"attribute `([^`]*)`", message):
+        name = attribute.group(1).rpartition(".")[2]
+        return name, "" if "did you mean" in message else nearest(name, guards.attribute_names(schema))
+    return "", ""

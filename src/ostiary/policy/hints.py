@@ -1,0 +1,71 @@
+"""Policies that are valid and probably not meant: never matching, shadowed, permitting everyone, not to be lifted."""
+
+from collections.abc import Iterator, Sequence
+
+from cedarpy import pst
+
+from ostiary.policy.entities import EntityGraph
+from ostiary.policy.reading import mentions
+from ostiary.policy.schema import PolicySchema
+from ostiary.policy.slicing import actions_of
+from ostiary.policy.source import Policy, Problem
+from ostiary.policy.values import nearest
+
+_REGISTERED = ("User", "Agent", "Role", "Group", "Model", "Server", "Tool", "Api", "Source")
+"""Types whose entities all come from the registry, so that an unknown id matches nothing."""
+
+
+def warnings(policies: Sequence[Policy], schema: PolicySchema, graph: EntityGraph) -> Iterator[Problem]:
+    """Yield what an author should look at; none of it stops a policy from loading."""
+    known = {kind: graph.knows(kind) for kind in _REGISTERED}
+    covered = {policy.id: actions_of(policy, schema) for policy in policies}
+    for policy in policies:
+        yield from _never(policy, known, has_actions=bool(covered[policy.id]))
+        yield from _open(policy)
+        yield from _unliftable(policy)
+    blanket = [policy for policy in policies if not policy.node.clauses and not policy.is_shadow and policy.approval is None]
+    for policy in policies:
+        other = next((each for each in blanket if _hides(each, policy, covered)), None)
+        if other is not None:
+            yield policy.problem(f"decides nothing: `{other.id}` ({other.file}:{other.line}) covers all of it", is_warning=True)
+
+
+def _never(policy: Policy, known: dict[str, frozenset[str]], *, has_actions: bool) -> Iterator[Problem]:
+    if not has_actions:
+        yield policy.problem("can never match: no tool is in its actions yet", is_warning=True)
+    for scope in (policy.node.principal, policy.node.resource):
+        if isinstance(scope, pst.ScopeEq | pst.ScopeIn | pst.ScopeIsIn) and isinstance(scope.entity, pst.EntityUid):
+            kind, name = str(scope.entity.type), scope.entity.id
+            if kind in known and name not in known[kind]:
+                message = f'can never match: nothing registered is or is in `{kind}::"{name}"`{nearest(name, known[kind])}'
+                yield policy.problem(message, name, is_warning=True)
+
+
+def _open(policy: Policy) -> Iterator[Problem]:
+    node = policy.node
+    if policy.effect == "permit" and not node.clauses and isinstance(node.principal, pst.ScopeAny):
+        yield policy.problem("permits without any condition to everyone", is_warning=True)
+
+
+def _unliftable(policy: Policy) -> Iterator[Problem]:
+    if policy.approval is not None and not any(path[:1] in ((), ("approval",)) for path in mentions(policy.node)):
+        message = "no approval lifts it: add `unless { context has approval && context.approval.group == … }`"
+        yield policy.problem(message, "approval", is_warning=True)
+
+
+def _hides(blanket: Policy, policy: Policy, covered: dict[str, frozenset[str]]) -> bool:
+    """Say whether an unconditional policy leaves another nothing to decide."""
+    if blanket is policy or (blanket.effect == "permit" and (policy.effect == "forbid" or policy.obligations)):
+        return False
+    if not policy.node.clauses and blanket.effect == policy.effect and _scopes(blanket) == _scopes(policy):
+        return blanket.id < policy.id
+    is_wider = all(_covers(wide, narrow) for wide, narrow in zip(_scopes(blanket), _scopes(policy), strict=True))
+    return is_wider and bool(covered[policy.id]) and covered[policy.id] <= covered[blanket.id]
+
+
+def _scopes(policy: Policy) -> tuple[pst.PrincipalOrResourceConstraint, pst.PrincipalOrResourceConstraint]:
+    return policy.node.principal, policy.node.resource
+
+
+def _covers(wide: pst.PrincipalOrResourceConstraint, narrow: pst.PrincipalOrResourceConstraint) -> bool:
+    return isinstance(wide, pst.ScopeAny) or wide == narrow

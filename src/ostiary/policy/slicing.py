@@ -1,0 +1,99 @@
+"""Which policies can matter to a request, and what of the context they look at: the rest never reaches the engine.
+
+A policy whose scope does not match can neither decide nor fail, so leaving it out changes nothing; and an attribute
+that no policy of the slice mentions cannot be read. `tests/property/test_slicing.py` holds both against the whole.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cedarpy import _internal as cedar
+from cedarpy import pst
+
+from ostiary.policy.context import plan
+from ostiary.policy.entities import EntityGraph, Uid
+from ostiary.policy.reading import mentions
+from ostiary.policy.schema import PolicySchema
+from ostiary.policy.source import Policy
+
+
+class Slice:
+    """The policies whose scope matches one principal, action and resource."""
+
+    __slots__ = ("_firm", "plan", "policies", "whole")
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.policies: Mapping[str, Policy] = {policy.id: policy for policy in policies}
+        self.plan = plan(path for policy in policies for path in mentions(policy.node))
+        self.whole = policy_set(policies)
+        self._firm: Any = None
+
+    @property
+    def firm(self) -> Any:
+        """The slice without the forbids that a person can lift."""
+        if self._firm is None:
+            self._firm = policy_set([policy for policy in self.policies.values() if policy.approval is None])
+        return self._firm
+
+
+class Index:
+    """The policies of a version by the action they are about."""
+
+    def __init__(self, policies: Iterable[Policy], schema: PolicySchema, graph: EntityGraph) -> None:
+        self._graph = graph
+        self._by_action: dict[str, list[Policy]] = {name: [] for name in schema.actions}
+        self._slices: dict[tuple[str, ...], Slice] = {}
+        for policy in policies:
+            for action in actions_of(policy, schema):
+                self._by_action[action].append(policy)
+
+    def find(self, principal: Uid, action: str, resource: Uid) -> Slice:
+        """Return the slice for one question. Equal slices are one object."""
+        above, below = self._graph.within(principal), self._graph.within(resource)
+        found = [
+            policy
+            for policy in self._by_action.get(action, ())
+            if covers(policy.node.principal, principal, above) and covers(policy.node.resource, resource, below)
+        ]
+        key = tuple(policy.id for policy in found)
+        known = self._slices.get(key)
+        if known is None:
+            if len(self._slices) > 10_000:
+                self._slices.clear()
+            known = self._slices[key] = Slice(found)
+        return known
+
+
+def policy_set(policies: Iterable[Policy]) -> Any:
+    """Return Cedar's handle for some policies, numbered by their `@id`."""
+    return cedar.PolicySet.from_pst(pst.PolicySet({}, {policy.id: policy.node for policy in policies}, ()))
+
+
+def actions_of(policy: Policy, schema: PolicySchema) -> frozenset[str]:
+    """Return the actions that a policy's scope covers."""
+    scope = policy.node.action
+    if isinstance(scope, pst.ScopeAny):
+        return frozenset(schema.actions)
+    if isinstance(scope, pst.ActionEq):
+        return frozenset({scope.entity.id}) & schema.actions.keys() if str(scope.entity.type) == "Action" else frozenset()
+    named = [entity.id for entity in scope.entities if str(entity.type) == "Action"]
+    return frozenset().union(*(schema.members.get(name, frozenset()) for name in named))
+
+
+def covers(scope: pst.PrincipalOrResourceConstraint, uid: Uid, within: frozenset[Uid]) -> bool:
+    """Say whether a scope matches an entity, given all that the entity is in."""
+    if isinstance(scope, pst.ScopeAny):
+        return True
+    if isinstance(scope, pst.ScopeEq):
+        return _key(scope.entity) == uid
+    if isinstance(scope, pst.ScopeIn):
+        return _key(scope.entity) in within
+    if isinstance(scope, pst.ScopeIs):
+        return str(scope.entity_type) == uid[0]
+    return str(scope.entity_type) == uid[0] and _key(scope.entity) in within
+
+
+def _key(entity: pst.EntityOrSlot) -> Uid:
+    if isinstance(entity, pst.Slot):
+        raise TypeError("templates are refused when policies load")
+    return str(entity.type), entity.id

@@ -1,0 +1,166 @@
+"""Cedar files as we read them: one policy at a time, each with its place, so that every complaint names file, line and column."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from cedarpy import _internal as cedar
+from cedarpy import pst
+
+from ostiary.core.decision import ApprovalRule, Obligation
+from ostiary.policy.obligations import approval_rule, obligations_of
+from ostiary.policy.reading import mentions
+
+MAX_FILE_BYTES = 1_000_000
+_TOKEN = re.compile(r'//[^\n]*|\s+|"(?:\\.|[^"\\])*"|[A-Za-z_][A-Za-z0-9_]*|::|[=!<>]=|&&|\|\||\d+|.', re.DOTALL)
+_END = "unexpected end of input"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a policy file; a warning does not stop it from loading."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    policy: str = ""
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        """Return the problem as compilers print it."""
+        kind = "warning: " if self.is_warning else ""
+        return f"{self.file}:{self.line}:{self.column}: {kind}{self.message}"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy with its place. `node` carries our `@id` as its Cedar id, so that diagnostics name it."""
+
+    id: str
+    node: pst.Template
+    file: str
+    line: int
+    column: int
+    text: str
+
+    @property
+    def effect(self) -> str:
+        """`permit` or `forbid`."""
+        return self.node.effect
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The annotations by name."""
+        return self.node.annotations
+
+    @property
+    def because(self) -> str:
+        """What the refused is told."""
+        return self.node.annotations.get("because", "")
+
+    @property
+    def is_shadow(self) -> bool:
+        """Say whether it decides nothing."""
+        return self.node.annotations.get("shadow") == "true"
+
+    @cached_property
+    def reads_origin(self) -> bool:
+        """Say whether it looks at where arguments came from."""
+        return any(not path or path[0] in ("control", "origins") for path in mentions(self.node))
+
+    @cached_property
+    def approval(self) -> ApprovalRule | None:
+        """What would lift this forbid, if a person can."""
+        return approval_rule(self.id, self.node.annotations) if self.node.effect == "forbid" else None
+
+    @cached_property
+    def obligations(self) -> tuple[Obligation, ...]:
+        """What this permit demands."""
+        return obligations_of(self.node.annotations)
+
+    def problem(self, message: str, near: str = "", *, is_warning: bool = False) -> Problem:
+        """Return a problem at the place where `near` stands in the policy, or at its start."""
+        line, column = self.line, self.column
+        found = re.search(rf"(?<![A-Za-z0-9_]){re.escape(near)}(?![A-Za-z0-9_])", self.text) if near else None
+        if found:
+            row, offset = _place(self.text, found.start())
+            line, column = self.line + row - 1, offset if row > 1 else self.column + offset - 1
+        return Problem(self.file, line, column, message, self.id, is_warning)
+
+
+def read(files: Mapping[str, str]) -> tuple[list[Policy], list[Problem]]:
+    """Return every policy that parses, and what is wrong with the others."""
+    policies: list[Policy] = []
+    problems: list[Problem] = []
+    for name, text in sorted(files.items()):
+        if len(text.encode(errors="surrogatepass")) > MAX_FILE_BYTES:
+            problems.append(Problem(name, 1, 1, f"a policy file is at most {MAX_FILE_BYTES} bytes"))
+            continue
+        for start, piece in _pieces(text):
+            line, column = _place(text, start)
+            parsed = _parse(name, line, column, piece)
+            (problems if isinstance(parsed, Problem) else policies).append(parsed)  # type: ignore[arg-type]
+    return policies, problems
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a file after each `;` that is not in a string or comment."""
+    start: int | None = None
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if start is None and not _is_blank(word):
+            start = token.start()
+        if word == ";" and start is not None:
+            yield start, text[start : token.end()]
+            start = None
+    if start is not None:
+        yield start, text[start:]
+
+
+def _parse(file: str, line: int, column: int, text: str) -> Policy | Problem:
+    try:
+        parsed: Any = cedar.policies_to_pst(text)
+    except (ValueError, UnicodeError) as error:
+        row, offset = _place(text, _offset(text, str(error)))
+        where = (line + row - 1, offset if row > 1 else column + offset - 1)
+        return Problem(file, *where, f"does not parse: {_sentence(str(error))}")
+    if parsed.templates or len(parsed.static_policies) != 1:
+        return Problem(file, line, column, "templates (`?principal`, `?resource`) are not used here: write the policy out")
+    (node,) = parsed.static_policies.values()
+    name = node.annotations.get("id", "")
+    return Policy(name, replace(node, id=name), file, line, column, text)
+
+
+def _offset(text: str, message: str) -> int:
+    """Return where the parser stopped: the first token that no longer is the beginning of a policy."""
+    tokens = [token for token in _TOKEN.finditer(text) if not _is_blank(token.group())]
+    quoted = re.search(r"`([^`]+)` is not", message)
+    if quoted and quoted.group(1) in text:
+        return text.index(quoted.group(1))
+    stop = bisect_right(range(len(tokens)), 0, key=lambda index: not _is_beginning(text[: tokens[index].end()]))
+    return tokens[min(stop, len(tokens) - 1)].start()
+
+
+def _is_beginning(text: str) -> bool:
+    try:
+        cedar.PolicySet.from_str(text)
+    except (ValueError, UnicodeError) as error:
+        return _END in str(error)
+    return True
+
+
+def _sentence(message: str) -> str:
+    return " ".join(message.split())
+
+
+def _is_blank(token: str) -> bool:
+    return token.isspace() or token.startswith("//")
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -1,0 +1,105 @@
+"""From what each link was told to one decision: who is refused, why, and what would change it."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ostiary.core.action import Action, Origins
+from ostiary.core.decision import ApprovalRule, Decision, Effect
+from ostiary.core.subject import Principal
+from ostiary.policy.obligations import add_up
+from ostiary.policy.source import Policy
+
+log = logging.getLogger("ostiary.policy")
+
+_FROM = {
+    "untrusted": "from somebody's text",
+    "model": "from the model itself",
+    "lent": "from a source the user lent trust",
+    "derived": "from a computation",
+    "attested": "from a system of record",
+    "directory": "from a trusted list",
+    "user": "from the user",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one link of the chain was told."""
+
+    link: Principal
+    is_allowed: bool
+    policies: tuple[Policy, ...] = ()
+    """The policies that decided: permits of an allow, forbids of a deny."""
+    errors: tuple[str, ...] = ()
+    permits: tuple[Policy, ...] = ()
+    """Of a requestable deny: what permits it once the forbids are lifted."""
+    is_requestable: bool = False
+
+
+def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins: Origins, known: frozenset[str]) -> Decision:
+    """Return the decision over all links: the narrowest wins, an error beats everything."""
+    if errors := [error for verdict in verdicts for error in verdict.errors]:
+        log.error("a policy could not be evaluated: %s", "; ".join(errors))
+        why = "a policy could not be evaluated, so nothing is allowed"
+        return Decision(Effect.DENY, "unavailable", _ids(_all(verdicts)), (why,), revision, remedy="an operator must mend the policy")
+    if not verdicts:
+        return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
+    refused = [verdict for verdict in verdicts if not verdict.is_allowed and not verdict.is_requestable]
+    if refused:
+        return _deny(revision, refused, action, origins)
+    permits = [policy for verdict in verdicts for policy in (verdict.policies if verdict.is_allowed else verdict.permits)]
+    obligations = add_up(obligation for policy in permits for obligation in policy.obligations)
+    if strange := [obligation.name for obligation in obligations if obligation.name not in known]:
+        why = f"nothing here can carry out the obligation `{strange[0]}`"
+        return Decision(Effect.DENY, "unavailable", _ids(permits), (why,), revision, remedy="an operator must mend the policy")
+    held = [policy for verdict in verdicts if verdict.is_requestable for policy in verdict.policies]
+    if held:
+        rules = _rules(held)
+        return Decision(Effect.HOLD, "held", _ids(held), _because(held), revision, obligations, rules, _ask(rules))
+    return Decision(Effect.ALLOW, "", _ids(permits), _because(permits), revision, obligations)
+
+
+def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Origins) -> Decision:
+    forbids = [policy for verdict in refused for policy in verdict.policies if policy.approval is None]
+    if not forbids:
+        return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
+    ids, reasons = _ids(forbids), _because(forbids)
+    if origins.unsafe and any(policy.reads_origin for policy in forbids):
+        return Decision(Effect.DENY, "untrusted_argument", ids, reasons, revision, remedy=_source(origins))
+    return Decision(Effect.DENY, "forbidden", ids, reasons, revision, remedy=f"policy {', '.join(ids)} must not apply: see its reason")
+
+
+def _source(origins: Origins) -> str:
+    """Name each argument, where it came from, and what would make it acceptable."""
+    found = [f"`{name}` came {_FROM.get(origins.arguments.get(name, 'untrusted'), 'from elsewhere')}" for name in sorted(origins.unsafe)]
+    return f"argument {', '.join(found)}: it must be named in the user's own request or stand in a trusted list"
+
+
+def _grant(action: Action) -> str:
+    """Say what is missing; the same words whether or not the thing exists."""
+    return f"a policy must permit `{action.name}` to each of the user and agents acting: an operator can add one"
+
+
+def _ask(rules: Sequence[ApprovalRule]) -> str:
+    return "; ".join(dict.fromkeys(f"{_count(rule.quorum)} of `{rule.group}` must approve it" for rule in rules))
+
+
+def _count(quorum: int) -> str:
+    return "a member" if quorum == 1 else f"{quorum} members"
+
+
+def _rules(held: Iterable[Policy]) -> tuple[ApprovalRule, ...]:
+    return tuple({policy.id: policy.approval for policy in held if policy.approval is not None}.values())
+
+
+def _all(verdicts: Iterable[Verdict]) -> list[Policy]:
+    return [policy for verdict in verdicts for policy in verdict.policies]
+
+
+def _ids(policies: Iterable[Policy]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(policy.id for policy in policies))
+
+
+def _because(policies: Iterable[Policy]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(policy.because for policy in policies if policy.because))

@@ -1,0 +1,231 @@
+"""The decision: every link asked, errors deny, holds only where a person can lift what stands in the way."""
+
+import pytest
+
+from ostiary.core.action import Action, Boundary, Origins, Resource
+from ostiary.core.decision import ApprovalRule, Context, Effect, Obligation
+from ostiary.core.registry import Agent
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.version import PolicyVersion
+from tests.support.policy import UNTRUSTED, approval, call, decide, engine, registry, session
+
+PAYERS = '@id("payers-pay") @because("payers pay suppliers") permit (principal in Role::"payer", action in Action::"payments", resource);'
+LIMIT = """
+@id("over-1000-needs-finance") @because("large payments need a colleague") @approval("finance") @four_eyes("user,owner") @expires("30m")
+forbid (principal, action in Action::"payments", resource)
+when { context.arguments has amount && context.arguments.amount.greaterThan(decimal("1000.0")) }
+unless { context has approval && context.approval.group == "finance" };
+"""
+ORIGIN = """
+@id("named-by-the-user") @because("who is paid must be named by the user or a trusted list")
+forbid (principal, action in Action::"external", resource)
+unless { ["user", "directory", "attested", "lent", "derived"].contains(context.control.origin) };
+"""
+PAY = call("payments/pay", account="AT1", amount=10)
+PAY_MUCH = call("payments/pay", account="AT1", amount=5000.5)
+
+
+def test_every_link_allowed_is_an_allow_with_its_reasons() -> None:
+    """R-P1: an allow names the policies that decided and the version."""
+    found = engine(PAYERS)
+    decision = decide(found, PAY)
+    assert decision.effect is Effect.ALLOW
+    assert decision.code == ""
+    assert decision.policies == ("payers-pay",)
+    assert decision.reasons == ("payers pay suppliers",)
+    assert decision.revision == found.revision
+    assert len(found.revision) == 64
+
+
+@pytest.mark.parametrize(
+    "links", [("user:bob", "agent:invoice-bot"), ("user:alice", "agent:helper"), ("user:alice", "agent:helper", "agent:invoice-bot")]
+)
+def test_one_link_not_allowed_refuses_the_chain(links: tuple[str, ...]) -> None:
+    """R-P1, R-K1: rights are the intersection of every link."""
+    decision = decide(PAYERS, PAY, *links)
+    assert decision.effect is Effect.DENY
+    assert decision.code == "not_granted"
+    assert decision.policies == ()
+
+
+def test_an_autonomous_agent_stands_alone() -> None:
+    """R-P1: without a user link only the agent is asked, and `context.session.user` is absent."""
+    assert decide(PAYERS, PAY, "agent:invoice-bot").effect is Effect.ALLOW
+    lone = PAYERS.replace("resource);", "resource) when { context.session has user };")
+    assert decide(lone, PAY, "agent:invoice-bot").effect is Effect.DENY
+    assert decide(lone, PAY).effect is Effect.ALLOW
+
+
+def test_nothing_loaded_and_nothing_written_both_deny() -> None:
+    """R-P1: default deny."""
+    decision = PolicyEngine().decide(session(), PAY, Origins(), Context(200.0))
+    assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
+    assert decide("", PAY).code == "not_granted"
+
+
+def test_a_forbid_says_why() -> None:
+    """R-P1: a refusal names the policy and its reason."""
+    decision = decide(PAYERS + '@id("closed") @because("closed on sundays") forbid (principal, action, resource);', PAY)
+    assert (decision.effect, decision.code, decision.policies) == (Effect.DENY, "forbidden", ("closed",))
+    assert decision.reasons == ("closed on sundays",)
+
+
+def test_only_requestable_forbids_in_the_way_is_a_hold() -> None:
+    """R-B4: `@approval` makes a denial requestable."""
+    decision = decide(PAYERS + LIMIT, PAY_MUCH)
+    assert decision.effect is Effect.HOLD
+    assert decision.policies == ("over-1000-needs-finance",)
+    rule = ApprovalRule("over-1000-needs-finance", "finance", 1, 1800, frozenset({"user", "owner"}))
+    assert decision.approvals == (rule,)
+    assert "finance" in decision.remedy
+
+
+def test_an_approval_lifts_only_its_own_forbid() -> None:
+    """R-B4: the re-decision sees `context.approval`, and everything else is checked again."""
+    about = Context(200.0, approval=approval())
+    assert decide(PAYERS + LIMIT, PAY_MUCH, about=about).effect is Effect.ALLOW
+    assert decide(PAYERS + LIMIT, PAY_MUCH, about=Context(200.0, approval=approval("security"))).effect is Effect.HOLD
+    assert decide(PAYERS + LIMIT + ORIGIN, PAY_MUCH, about=about, origins=UNTRUSTED).effect is Effect.DENY
+
+
+def test_a_hold_needs_a_permit_on_every_link() -> None:
+    """R-B4: what nobody permits cannot be approved."""
+    assert decide(PAYERS + LIMIT, PAY_MUCH, "user:alice", "agent:helper").code == "not_granted"
+    assert decide(LIMIT, PAY_MUCH).code == "not_granted"
+
+
+def test_a_firm_forbid_beside_a_requestable_one_is_a_denial() -> None:
+    """R-B4: an approval cannot lift another forbid."""
+    decision = decide(PAYERS + LIMIT + ORIGIN, PAY_MUCH, origins=UNTRUSTED)
+    assert (decision.effect, decision.code) == (Effect.DENY, "untrusted_argument")
+    assert decision.policies == ("named-by-the-user",)
+
+
+def test_an_untrusted_argument_is_named_with_its_origin_and_its_remedy() -> None:
+    """R-K3: the refusal says which argument, where it came from, and what would make it acceptable."""
+    decision = decide(PAYERS + ORIGIN, PAY, origins=UNTRUSTED)
+    assert decision.code == "untrusted_argument"
+    assert "`account` came from somebody's text" in decision.remedy
+    assert "trusted list" in decision.remedy
+
+
+def test_obligations_of_all_links_add_up() -> None:
+    """R-P2: each deciding permit of each link adds its demands; of two caps the lower holds."""
+    text = """
+    @id("user-half") @redact("pii") @cap("rows=100") permit (principal is User, action, resource);
+    @id("agent-half") @redact("secret") @cap("rows=5") @notify("security") permit (principal is Agent, action, resource);
+    """
+    decision = decide(text, PAY)
+    assert decision.obligations == (
+        Obligation("cap", ("rows=5",)),
+        Obligation("notify", ("security",)),
+        Obligation("redact", ("pii", "secret")),
+    )
+
+
+def test_an_obligation_nothing_can_carry_out_denies() -> None:
+    """R-P2: an unknown obligation is never ignored."""
+    text = '@id("p") @record("witnessed") permit (principal, action, resource);'
+    assert decide(engine(text), PAY).effect is Effect.ALLOW
+    decision = decide(engine(text, obligations=frozenset({"redact"})), PAY)
+    assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
+
+
+def test_a_shadow_policy_decides_nothing() -> None:
+    """R-P2: `@shadow("true")` neither permits nor forbids."""
+    assert decide('@id("p") @shadow("true") permit (principal, action, resource);', PAY).code == "not_granted"
+    assert decide(PAYERS + '@id("f") @shadow("true") forbid (principal, action, resource);', PAY).effect is Effect.ALLOW
+
+
+def test_group_and_server_may_share_a_name() -> None:
+    """R-P4: `payments` the server and `payments` the group are one action group."""
+    assert decide(PAYERS, call("payments/refund", payment="p-1")).effect is Effect.ALLOW
+    assert decide(PAYERS, call("mail/send", to="x@example.com")).code == "not_granted"
+
+
+def test_the_whole_context_can_be_read() -> None:
+    """R-P4: every attribute the vocabulary promises, with its type."""
+    text = """
+    @id("all") permit (principal, action == Action::"payments/pay", resource) when {
+      context.arguments.account == "AT1" && context.arguments.amount.lessThan(decimal("11.0")) && !(context.arguments has memo)
+      && context.origins.account == "user" && context.control.origin == "user" && context.control.unsafe.isEmpty()
+      && context.session.id == "s-1" && context.session has user && context.session.user == User::"alice" && context.session.purpose like "pay*"
+      && context.session.age == duration("100s") && context.session.integrity == "trusted" && context.session.labels == ["pii"]
+      && context.session.actions == 3 && context.session.denied == 1 && context.session.spent == decimal("1.5") && context.session.depth == 0
+      && context.detected == ["pii.email"]
+      && context.authn.method == "session_token" && !context.authn.bound && !context.authn.mfa && context.authn.age == duration("110s")
+      && context.request.at == datetime("1970-01-01T00:03:20Z") && context.request.ip.isLoopback() && context.request.size == 9
+      && !(context.request has zone) && context has approval && context.approval.by.contains(User::"bob")
+      && context.approval.at == datetime("1970-01-01T00:02:30Z") && context.approval.reason == "ordered"
+      && resource.external && resource.effect == "irreversible" && resource in Server::"payments" && resource in Group::"payments"
+    };
+    """
+    about = Context(200.0, 9, "127.0.0.1", frozenset({"pii.email"}), approval())
+    state = {"labels": frozenset({"pii"}), "actions": 3, "denied": 1, "spent": 1_500_000}
+    origins = Origins({"account": "user", "amount": "user"})
+    assert decide(text, PAY, about=about, origins=origins, **state).effect is Effect.ALLOW
+
+
+def test_principal_attributes_and_tags_can_be_read() -> None:
+    """R-P4: what the registry knows of people and agents is there for policies."""
+    text = """
+    @id("people") permit (principal is User, action, resource)
+      when { principal has email && principal.email like "*@example.com" && principal.hasTag("department") && principal.getTag("department") == "finance" };
+    @id("agents") permit (principal is Agent, action, resource)
+      when { principal.owner == User::"alice" && principal.purpose like "pays*" && principal has model && principal.model == Model::"gpt-4o" };
+    """
+    assert decide(text, PAY).effect is Effect.ALLOW
+    assert decide(text, PAY, "user:bob", "agent:invoice-bot").effect is Effect.DENY
+
+
+def test_a_model_call_is_decided_on_what_the_model_accepts() -> None:
+    """R-B2: `generate` acts on a model and sees the session's labels."""
+    text = '@id("m") @redact("secret") permit (principal, action == Action::"generate", resource) when { resource.accepts.containsAll(context.session.labels) };'
+    action = Action(
+        Boundary.AGENT_MODEL, "generate", "generate", Resource("Model", "gpt-4o"), "model:gpt-4o", {"messages": [], "max_tokens": None}
+    )
+    allowed = decide(text, action, labels=frozenset({"internal"}))
+    assert allowed.effect is Effect.ALLOW
+    assert allowed.obligations == (Obligation("redact", ("secret",)),)
+    assert decide(text, action, labels=frozenset({"phi"})).effect is Effect.DENY
+
+
+def test_a_listing_shows_what_could_be_allowed_or_held() -> None:
+    """R-B1, R-P1: arguments and origins open, principals, session and resource known."""
+    found = engine(
+        PAYERS + LIMIT + ORIGIN + '@id("l") forbid (principal, action, resource) when { context.session.labels.contains("phi") };'
+    )
+    bare = call("payments/pay")
+    assert found.may_see(session(), bare)
+    assert not found.may_see(session("user:bob", "agent:invoice-bot"), bare)
+    assert not found.may_see(session(), call("mail/send"))
+    assert not found.may_see(session(labels=frozenset({"phi"})), bare)
+    assert not found.may_see(session(), call("payments/none"))
+
+
+def test_a_listing_shows_what_is_always_held() -> None:
+    """R-B4: a tool that every call of is held for approval can be asked for, so it is listed."""
+    always = '@id("ask") @approval("finance") forbid (principal, action in Action::"payments", resource) unless { context has approval };'
+    found = engine(PAYERS + always)
+    assert found.may_see(session(), call("payments/pay"))
+    assert decide(found, PAY).effect is Effect.HOLD
+
+
+def test_roles_are_those_of_the_registry_not_of_the_session() -> None:
+    """R-K1: a role taken away is gone at the next decision, whatever the session remembers."""
+    before = registry()
+    found = engine(PAYERS, before)
+    opened = session(over=before)
+    agent = Agent("invoice-bot", "alice", "pays supplier invoices", frozenset(), status=before.agents["invoice-bot"].status)
+    after = registry(agents={**before.agents, "invoice-bot": agent})
+    found.load(after, PolicyVersion({"test.cedar": PAYERS}))
+    assert found.decide(opened, PAY, Origins(), Context(200.0)).code == "not_granted"
+
+
+def test_the_same_id_under_two_types_is_two_questions() -> None:
+    """R-P1: an answer is remembered for exactly one question, the resource's type included."""
+    text = '@id("s") permit (principal, action == Action::"open_session", resource is Agent);'
+    found = engine(text)
+    for kind, effect in (("Agent", Effect.ALLOW), ("Session", Effect.DENY), ("Agent", Effect.ALLOW)):
+        action = Action(Boundary.USER_AGENT, "open", "open_session", Resource(kind, "helper"), "session:open")
+        assert decide(found, action, "user:alice").effect is effect
