@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ostiary.core import strict_json
 from ostiary.core.errors import OstiaryError
@@ -27,31 +27,48 @@ MAX_DEPTH = 64
 _PERSONAL = frozenset(["name", "contact", "person", "customer", "supplier", "vendor", "payee", "sender", "owner", "author"])
 
 
-@dataclass(frozen=True, slots=True)
+class Step(NamedTuple):
+    """One field of a result: its dotted path, its name, and what the profile says of it."""
+
+    path: str
+    name: str
+    is_attested: bool
+    is_directory: bool
+
+
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths; `*.id` means the last step anywhere."""
 
-    exact: frozenset[str]
-    anywhere: frozenset[str]
+    __slots__ = ("_attested", "_directory", "_steps")
 
-    def has(self, path: str, name: str) -> bool:
-        """Say whether the field at a path is one of them."""
-        return path in self.exact or name in self.anywhere
+    def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
+        self._attested, self._directory = attested, directory
+        self._steps: dict[tuple[str, str], Step] = {}
+
+    def step(self, path: str, key: str) -> Step:
+        """Return the field `key` of the object at `path`. A key is one step, whatever is in it."""
+        found = self._steps.get((path, key))
+        if found is None:
+            name = key.replace(".", "\u2024")
+            here = f"{path}.{name}" if path else name
+            anywhere = f"*.{name}"
+            found = Step(
+                here, name, here in self._attested or anywhere in self._attested, here in self._directory or anywhere in self._directory
+            )
+            if len(self._steps) < 1_024 and len(key) < 128:
+                self._steps[(path, key)] = found
+        return found
 
 
-@lru_cache(maxsize=4096)
-def fields_of(paths: frozenset[str]) -> Fields:
-    """Return declared paths ready for look-up."""
-    return Fields(frozenset(path for path in paths if path[:2] != "*."), frozenset(path[2:] for path in paths if path[:2] == "*."))
+@lru_cache(maxsize=1024)
+def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
+    """Return a profile's declared paths ready for look-up."""
+    return Fields(attested, directory)
 
 
-@dataclass(slots=True)
-class Leaf:
-    """One scalar of a record."""
-
-    value: Any
-    path: str
-    name: str
+ROOT = Step("", "", is_attested=False, is_directory=False)
+Own = list[tuple[Any, Step]]
+"""The scalars of one record."""
 
 
 @dataclass(slots=True)
@@ -60,8 +77,7 @@ class Absorber:
 
     index: ValueIndex
     server: str
-    attested: Fields
-    directory: Fields
+    fields: Fields
     attested_source: int
     directory_source: int
     is_named: bool = False
@@ -74,22 +90,23 @@ class Absorber:
 
     def take(self, tree: Any) -> None:
         """Learn the values of one tree."""
-        if isinstance(tree, Mapping) and set(tree) == {"result"}:
+        if isinstance(tree, dict) and tree.keys() == {"result"}:
             tree = tree["result"]
         if isinstance(tree, list):
-            self._records(tree, "", inherited=False, depth=0)
+            self._records(tree, ROOT, inherited=False, depth=0)
         else:
-            self._records([tree], "", inherited=self.is_named, depth=0)
+            self._records([tree], ROOT, inherited=self.is_named, depth=0)
 
-    def _records(self, items: list[Any], path: str, *, inherited: bool, depth: int) -> None:
-        taken = []
+    def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int) -> None:
+        """Learn from the objects of one list; those the user named by a key that few of them share are believed."""
+        taken: list[tuple[Own, list[tuple[list[Any], Step]]]] = []
         for item in items:
-            own: list[Leaf] = []
-            nested: list[tuple[list[Any], str]] = []
-            self._collect(item, path, own, nested, depth)
+            own: Own = []
+            nested: list[tuple[list[Any], Step]] = []
+            self._collect(item, step, own, nested, depth)
             taken.append((own, nested))
         names = [self._names(own) for own, _ in taken]
-        shared = Counter(name for found in names for name in found)
+        shared = Counter(name for found in names for name in found) if any(names) else {}
         most = max(1, len(items) // 2)
         for (own, nested), found in zip(taken, names, strict=True):
             named = inherited or any(shared[name] <= (1 if name[:2] == "p:" else most) for name in found)
@@ -97,56 +114,58 @@ class Absorber:
             for inner, where in nested:
                 self._records(inner, where, inherited=named, depth=depth + 1)
 
-    def _collect(self, node: Any, path: str, own: list[Leaf], nested: list[tuple[list[Any], str]], depth: int) -> None:
+    def _collect(self, node: Any, step: Step, own: Own, nested: list[tuple[list[Any], Step]], depth: int) -> None:
         """Gather the scalars of one record; lists of objects in it are records of their own."""
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
             self.index.forget_some()
-            return
-        if isinstance(node, Mapping):
+            self.has_somebodys = True
+        elif isinstance(node, dict):
+            field_of, path = self.fields.step, step.path
             for key, item in node.items():
-                step = str(key).replace(".", "\u2024")  # a key is one step, whatever is in it
-                self.text.append(step)
-                self._collect(item, f"{path}.{step}" if path else step, own, nested, depth + 1)
+                inner = field_of(path, key)
+                if isinstance(item, dict | list):
+                    self._collect(item, inner, own, nested, depth + 1)
+                else:
+                    own.append((item, inner))
+            self.nodes += len(node)
+            self.text.extend(node)
         elif isinstance(node, list):
-            if any(isinstance(item, Mapping | list) for item in node):
-                nested.append((node, path))
+            if any(isinstance(item, dict | list) for item in node):
+                nested.append((node, step))
             else:
-                for item in node:
-                    self._collect(item, path, own, nested, depth + 1)
-        elif node is not None and not isinstance(node, bool):
-            own.append(Leaf(node, path, path.rpartition(".")[2]))
+                own.extend((item, step) for item in node[:MAX_NODES])
+                self.nodes += len(node)
+        else:
+            own.append((node, step))
 
-    def _names(self, own: list[Leaf]) -> set[str]:
+    def _names(self, own: Own) -> set[str]:
         """Return the keys by which the user named this record, from its vouched fields only."""
         found: set[str] = set()
-        for leaf in own:
-            if self.attested.has(leaf.path, leaf.name) or self.directory.has(leaf.path, leaf.name):
-                found |= self._named_by(leaf)
+        for value, step in own:
+            if step.is_attested or step.is_directory:
+                if isinstance(value, str):
+                    if not self.index.shares_no_word(value) or value[:1] in "+0123456789":
+                        found |= self._named_by(value, step)
+                elif type(value) is int and is_identifier(step.name):
+                    found |= self._numbered_by(value, step)
         return found
 
-    def _named_by(self, leaf: Leaf) -> set[str]:
-        value = leaf.value
-        if not isinstance(value, str):
-            if not is_identifier(leaf.name) or isinstance(value, float):
-                return set()
-            key = str(value)
-            return (
-                {f"#{key}"} if any(self._is_users(f"#{noun}:{key}") for noun in (*parts(leaf.name), *parts(leaf.path), "", "#")) else set()
-            )
+    def _numbered_by(self, value: int, step: Step) -> set[str]:
+        nouns = (*parts(step.path), "", "#")
+        return {f"#{value}"} if any(self._is_users(f"#{noun}:{value}") for noun in nouns) else set()
+
+    def _named_by(self, value: str, step: Step) -> set[str]:
         if len(value) > forms.MAX_VALUE:
             return set()
-        words = tokens(value)
-        if not any(self.index.knows_word(fold(word)) for word in words) and not value[:1].isdigit() and value[:1] != "+":
-            return set()
-        last = parts(leaf.name)[-1:]
         typed = forms.whole(value)
         if typed is not None:
             strong = typed.kind in {"mail", "url", "iban", "phone"}
             return {typed.keys[0]} if strong and typed.keys and self._is_users(typed.keys[0]) else set()
-        if (is_naming(leaf.name) or len(words) > 1) and self.index.said(value):
+        words = tokens(value)
+        if (is_naming(step.name) or len(words) > 1) and self.index.said(value):
             return {f"w:{plain_key(value)}"}
-        if _PERSONAL.intersection(last) and len(words) <= 4:
+        if _PERSONAL.intersection(parts(step.name)[-1:]) and len(words) <= 4:
             return {f"p:{word}" for word in map(fold, words) if len(word) > 2 and word.isalpha() and self.index.knows_word(word)}
         return set()
 
@@ -154,16 +173,18 @@ class Absorber:
         source = self.index.find(key)
         return source is not None and source.origin == "user"
 
-    def _learn(self, own: list[Leaf], *, named: bool) -> None:
-        for leaf in own:
-            if self.directory.has(leaf.path, leaf.name):
-                self.index.trust(keys_of(leaf.value, leaf.name, self.server), self.directory_source)
-            elif self.attested.has(leaf.path, leaf.name):
+    def _learn(self, own: Own, *, named: bool) -> None:
+        for value, step in own:
+            if value is None or isinstance(value, bool):
+                continue
+            if step.is_directory:
+                self.index.trust(keys_of(value, step.name, self.server), self.directory_source)
+            elif step.is_attested:
                 if named:
-                    self.index.trust(keys_of(leaf.value, leaf.name, self.server), self.attested_source)
-            elif isinstance(leaf.value, str):
-                self.text.append(leaf.value)
-                self.has_somebodys = self.has_somebodys or bool(leaf.value)
+                    self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
+            elif isinstance(value, str) and value:
+                self.text.append(value)
+                self.has_somebodys = True
 
 
 def keys_of(value: Any, name: str, server: str) -> list[str]:

@@ -173,8 +173,7 @@ class Provenance:
         absorber = absorbing.Absorber(
             index,
             action.name.partition("/")[0],
-            absorbing.fields_of(profile.attested),
-            absorbing.fields_of(profile.directory),
+            absorbing.fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
             is_named=_asks_by_name(passage.origins, action),

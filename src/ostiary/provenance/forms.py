@@ -80,6 +80,8 @@ _VALUE = re.compile(
 )
 _MAY_HOLD_VALUE = re.compile(r"[\d@]|://|www\.", re.IGNORECASE)
 _NUMERIC = re.compile(r"[-−]?(?:0|[1-9]\d*)(?:\.\d+)?\Z", re.ASCII)
+_MAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,12}")
+_BASE36 = {sign: str(int(chr(sign), 36)) for sign in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _DOMAIN = re.compile(r"(?<![\w@./:-])(?:[a-z0-9-]+\.)+[a-z]{2,24}(?:/[^\s<>\"'`“”«»]*)?", re.IGNORECASE)
 
 IBAN_LENGTHS: dict[str, int] = {
@@ -202,6 +204,8 @@ def whole(text: str) -> Found | None:
         return None
     if _NUMERIC.match(text):
         return Found(0, len(text), "amount", (f"n:{decimal_key(text)}",))
+    if _MAIL.fullmatch(text):
+        return Found(0, len(text), "mail", (f"e:{fold(text)}",))
     if _MAY_HOLD_VALUE.search(text) is None:
         return None
     found = scan(text)
@@ -269,7 +273,7 @@ def iban_key(text: str) -> tuple[str, int] | None:
     account = "".join(compact)
     if len(account) != size or not size or not account.isascii() or text[taken : taken + 1].isalnum():
         return None
-    if int("".join(str(int(sign, 36)) for sign in account[4:] + account[:4])) % 97 != 1:
+    if int((account[4:] + account[:4]).translate(_BASE36)) % 97 != 1:
         return None
     return f"i:{account}", taken
 

@@ -9,8 +9,10 @@ import hashlib
 import json
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ostiary.provenance.labels import ORIGINS, RANK
@@ -22,6 +24,8 @@ MAX_TOKENS = 2_500
 """Tokens of somebody's text a generation."""
 MAX_KEY = 96
 """Longest key, in characters, kept as it is; a longer one is kept as its digest."""
+MAX_AMOUNTS = 24
+"""Amounts that sums are computed from again."""
 MAX_SOURCES = 255
 MAX_WORDS = 32_768
 """Characters of the user's own words that are remembered."""
@@ -95,6 +99,7 @@ class ValueIndex:
         self._words = self._raw = " "
         self._vocabulary: set[str] = set()
         self._has_forgotten = False
+        self._amounts: deque[Decimal] = deque(maxlen=MAX_AMOUNTS)
 
     @property
     def has_forgotten(self) -> bool:
@@ -123,6 +128,12 @@ class ValueIndex:
         for key in keys:
             if len(self._own) < MAX_TRUSTED:
                 self._own.setdefault(shorten(key), source)
+                if key[:2] == "n:":
+                    self._count(key)
+
+    def _count(self, key: str) -> None:
+        if len(key) < 32 and " " not in key:
+            self._amounts.append(Decimal(key[2:]))
 
     def say(self, text: str) -> None:
         """Add to the user's own words."""
@@ -143,6 +154,8 @@ class ValueIndex:
             known = self._trusted.get(key)
             if known is None or RANK[self.sources[known].origin] > rank:
                 self._trusted.put(key, source)
+                if key[:2] == "n:":
+                    self._count(key)
 
     def saw(self, found: list[str], source: int) -> None:
         """Remember tokens of somebody's text."""
@@ -160,13 +173,19 @@ class ValueIndex:
         """Say whether a folded token stands in the user's own words and names something."""
         return word in self._vocabulary and word not in STOP
 
+    def shares_no_word(self, text: str) -> bool:
+        """Say, quickly, that no word of a text stands in the user's own words."""
+        return self._vocabulary.isdisjoint(fold(text).split())
+
     def said(self, text: str) -> bool:
         """Say whether a text stands, whole and word by word, in the user's own words, and names something.
 
         A text with signs that a path, a command or an address gives a meaning to must stand there sign by sign.
         """
+        if len(text) > 2 * len(self._words):
+            return False
         found = tokens(text)
-        if not found:
+        if not found or fold(found[0]) not in self._vocabulary:
             return False
         folded = [fold(token) for token in found]
         if not self._vocabulary.issuperset(folded) or not is_recognisable(folded):
@@ -196,11 +215,9 @@ class ValueIndex:
             for key, number in known.items():
                 yield key, self.sources[number]
 
-    def amounts(self) -> list[str]:
-        """Return the newest trusted amounts, for recomputing sums: the user's and the latest attested ones."""
-        found = [key[2:] for key in self._own if key[:2] == "n:" and " " not in key]
-        latest = [key[2:] for key in list(self._trusted.young)[-256:] if key[:2] == "n:" and " " not in key]
-        return (found + latest[::-1])[:24]
+    def amounts(self) -> "deque[Decimal]":
+        """Return the newest trusted amounts, for computing sums again: the user's and the latest vouched ones."""
+        return self._amounts
 
     def dump(self) -> bytes:
         """Return the index as bytes, for a restart or another worker."""
@@ -210,6 +227,7 @@ class ValueIndex:
             "own": self._own,
             "trusted": [self._trusted.old, self._trusted.young],
             "seen": [self._seen.old, self._seen.young],
+            "amounts": [str(amount) for amount in self._amounts],
             "words": [self._words, self._raw],
             "forgotten": self.has_forgotten,
         }
@@ -234,8 +252,9 @@ class ValueIndex:
             index._seen.old, index._seen.young = (_checked(part, count) for part in state["seen"])
             index._words, index._raw = map(str, state["words"])
             index._vocabulary = {word for word in index._words.split() if word != "|"}
+            index._amounts.extend(Decimal(str(amount)) for amount in state["amounts"])
             index._has_forgotten = bool(state["forgotten"])
-        except (zlib.error, KeyError, TypeError, ValueError) as error:
+        except (zlib.error, KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise ValueError(f"not the values of a session: {error}") from error
         return index
 

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ostiary.provenance import forms
@@ -25,6 +25,7 @@ COMPOSED = Source("derived", "put together from known values")
 _LINK = re.compile(
     r"(?:[a-z][a-z0-9+.-]{0,30}:)?//[^\s<>\"'`)\]]+|www\.[^\s<>\"'`)\]]+|(?:data|javascript|mailto|file):[^\s<>\"')\]]+", re.IGNORECASE
 )
+_LINK_MARKS = ("//", "www.", "data:", "javascript:", "mailto:", "file:")
 _LIST = re.compile(r"\s*[,;]\s*|\s+")
 
 
@@ -46,7 +47,6 @@ class Tracer:
     years: frozenset[int] = frozenset()
     """Years a date without one may mean."""
     server: str = ""
-    seen_all: dict[str, list[Source]] = field(default_factory=dict)
 
     def argument(self, name: str, value: Any, schema: Mapping[str, Any]) -> Source:
         """Return the worst of the best origins of an argument's leaves."""
@@ -86,8 +86,8 @@ class Tracer:
             if len(text) <= MAX_COMPARED and self.index.said(text):
                 found = Source("user", "the user's request")
                 continue
-            for match in _LINK.finditer(text):
-                source = self._link(match.group())
+            for link in links(text):
+                source = self._link(link)
                 if source.origin not in SAFE:
                     bad = source
             if (copied := self._copied(text)) is not None:
@@ -155,18 +155,15 @@ class Tracer:
         return None
 
     def _recomputed(self, key: str) -> Source | None:
-        """Say whether an amount is a sum or difference of two known ones, or a stated percentage of one."""
-        try:
-            wanted = Decimal(key.partition(" ")[0])
-            known = [Decimal(amount) for amount in self.index.amounts()]
-        except InvalidOperation:
+        """Say whether an amount is a sum or difference of two known ones, or the sum of all."""
+        known = self.index.amounts()
+        if len(known) < 2 or len(key) > 32 or " " in key:
             return None
+        wanted = Decimal(key)
         exact = set(known) - {Decimal(0)}
-        if wanted == 0 or " " in key:
+        if wanted == 0:
             return None
-        if any(wanted - one in exact or wanted + one in exact for one in exact):
-            return COMPOSED
-        if len(known) > 2 and wanted == sum(known):
+        if any(wanted - one in exact or wanted + one in exact for one in exact) or (len(known) > 2 and wanted == sum(known)):
             return COMPOSED
         return None
 
@@ -191,9 +188,9 @@ class Tracer:
         return self._copied(value) or self._nowhere()
 
     def _copied(self, text: str) -> Source | None:
-        """Return whose text held every token of this one (the first 64 are asked), looked at generously."""
+        """Return whose text held every token of this one (the first ones are asked), looked at generously."""
         source = None
-        for token in loose_tokens(text[:MAX_COMPARED])[:64]:
+        for token in loose_tokens(text[:1_024])[:64]:
             seen = self.index.seen(token)
             if seen is None and len(token) >= MIN_TOKEN:
                 return None
@@ -206,6 +203,12 @@ class Tracer:
 
 MIN_TOKEN = 4
 """Shorter tokens of somebody's text are not remembered."""
+
+
+def links(text: str) -> list[str]:
+    """Return whatever a reader's program could take for a link."""
+    lowered = text.lower()
+    return _LINK.findall(text) if any(mark in lowered for mark in _LINK_MARKS) else []
 
 
 def plain_key(text: str) -> str:
