@@ -1,0 +1,255 @@
+"""The content controls and limits of every passage, in the order they must run."""
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ostiary.controls import detectors, input_validation, leaves, text_rules
+from ostiary.controls import obligations as duties_of
+from ostiary.controls.egress import Egress
+from ostiary.controls.limits import Limits
+from ostiary.controls.obligations import Duties
+from ostiary.controls.pattern import Pattern, Span
+from ostiary.controls.redaction import Vault, Vaults
+from ostiary.controls.scanner import Scanner, disjoint, is_among
+from ostiary.controls.stream import ShapedStream, Shaping
+from ostiary.core.action import Action
+from ostiary.core.decision import Refusal, refuse
+from ostiary.core.pipeline import Passage
+from ostiary.core.ports import RegistrySource
+
+_REMOTE = frozenset({text_rules.REMOTE_IMAGE, text_rules.REMOTE_LINK})
+Notify = Callable[[str, Passage], None]
+"""Tells a group about a passage (`notify` obligation); must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """What an operator may choose. The always-on rules are not among it."""
+
+    hosts: frozenset[str] = frozenset()
+    """Hosts whose pictures a model's answer may show; `.example.com` stands for all below it."""
+    canaries: tuple[str, ...] = ()
+    """Planted values that must never leave."""
+    principal_rate: str = ""
+    session_rate: str = ""
+    max_answer_bytes: int = 64 * 1024 * 1024
+
+
+class ControlSet:
+    """Implements `core.ports.Controls`. Lives on the event loop; nothing here waits."""
+
+    def __init__(
+        self,
+        registry: RegistrySource,
+        now_ns: Callable[[], int],
+        options: ControlOptions | None = None,
+        *,
+        notify: Notify | None = None,
+        patterns: Iterable[Pattern] | None = None,
+    ) -> None:
+        self._options = options or ControlOptions()
+        self._registry = registry
+        self._notify = notify
+        self._validation = input_validation.InputValidation(registry)
+        self._scanner = Scanner(detectors.patterns() if patterns is None else patterns)
+        self._vaults = Vaults()
+        self._egress = Egress(self._options.canaries)
+        self.limits = Limits(registry, now_ns, self._options.principal_rate, self._options.session_rate)
+
+    def inspect(self, passage: Passage) -> Refusal | None:
+        """Validate, strip what is hidden, and fill `passage.detected`, before the decision."""
+        session, action = passage.acting
+        refusal = input_validation.measure(action.arguments) or self._validation.check(action)
+        if refusal is not None:
+            return refusal
+        texts = leaves.gather(action.arguments)
+        found: frozenset[str] = frozenset()
+        if any(map(text_rules.needs_cleaning, texts)):
+            action, texts, found = self._cleaned(passage, action)
+        text = leaves.join(texts)
+        kinds = {span.kind for span in self._found(session.id, text)} | found
+        if self._egress.find(session.id, text) is not None:
+            kinds.add("secret")
+        if self._egress.canary(text):
+            kinds.add("canary")
+        passage.detected = passage.detected | kinds
+        return None
+
+    def shape(self, passage: Passage) -> Refusal | None:
+        """Carry out the decision's obligations on the arguments, then take from rates and budgets."""
+        session, _ = passage.acting
+        duties = duties_of.read(passage.decision)
+        if isinstance(duties, Refusal):
+            return duties
+        if duties.notify and self._notify is None:
+            return refuse("unavailable", "no control carries out the obligation `notify`: nobody is set up to be told")
+        refusal = self._protect(passage, duties)
+        if refusal is not None:
+            return refusal
+        action = passage.acting[1]
+        if duties.caps and "tokens" in duties.caps and action.resource.type == "Model":
+            passage.action = action.with_arguments(duties_of.cap_tokens(action.arguments, duties.caps["tokens"]))
+        refusal = self.limits.admit(session, action.resource)
+        if refusal is None and self._notify is not None:
+            for group in duties.notify:
+                self._notify(group, passage)
+        return refusal
+
+    def answer(self, passage: Passage, content: Any) -> Any | Refusal:
+        """Return the answer as the caller may see it; the classes found are added to `passage.detected`."""
+        session, action = passage.acting
+        duties = duties_of.read(passage.decision)
+        if isinstance(duties, Refusal):
+            return duties
+        if duties.caps and "rows" in duties.caps:
+            content = duties_of.cap_rows(content, duties.caps["rows"])
+        texts = leaves.gather(content)
+        limit = min(self._options.max_answer_bytes, (duties.caps or {}).get("bytes", self._options.max_answer_bytes))
+        if sum(map(len, texts)) > limit:
+            return refuse("too_large", f"the answer is over the limit of {limit} characters")
+        found: set[str] = set(duties.label)
+        if any(map(text_rules.needs_cleaning, texts)):
+            content, classes = _clean(content)
+            found |= classes
+            texts = leaves.gather(content)
+        spans = self._found(session.id, leaves.join(texts))
+        found |= {span.kind for span in spans}
+        if spans:
+            self._watch(session.id, leaves.join(texts), spans)
+            content = self._shaped(passage, duties, content, texts, spans)
+        passage.detected = passage.detected | found
+        vault = self._vaults.find(session.id)
+        return content if vault is None or not vault.values else leaves.rebuild(content, lambda text: _restored(vault, text))
+
+    def stream(self, passage: Passage) -> ShapedStream:
+        """Return the controls for an answer that arrives in pieces."""
+        session, action = passage.acting
+        duties = duties_of.read(passage.decision)
+        if isinstance(duties, Refusal):
+            raise PermissionError(duties.detail)
+        shaping = Shaping(
+            scan=lambda text: self._found(session.id, text),
+            vault=self._vaults.open(session.id) if duties.redact else self._vaults.find(session.id) or Vault(),
+            redact=duties.redact,
+            hosts=self._options.hosts if action.resource.type == "Model" else None,
+            watch=lambda value: self._egress.watch(session.id, value),
+        )
+        passage.detected = passage.detected | duties.label
+        return ShapedStream(shaping, passage)
+
+    def spend(self, passage: Passage, amount: int) -> None:
+        """Add what an action cost (micro-units) to its session's budget."""
+        self.limits.spend(passage.acting[0], amount)
+
+    def drop(self, session: str) -> None:
+        """Forget what was kept of a session that has ended."""
+        self._vaults.drop(session)
+        self._egress.forget(session)
+
+    def _cleaned(self, passage: Passage, action: Action) -> tuple[Action, list[str], frozenset[str]]:
+        arguments, found = _clean(action.arguments)
+        passage.action = action = action.with_arguments(arguments)
+        return action, leaves.gather(arguments), found
+
+    def _found(self, session: str, text: str) -> list[Span]:
+        """Scan a text, and look for the secrets this session is known to hold, which may stand without their context."""
+        spans = self._scanner.scan(text)
+        if hosts := self._options.hosts:
+            spans = [
+                span
+                for span in spans
+                if not (span.kind in _REMOTE and text_rules.is_listed(text_rules.address(text[span.start : span.end]), hosts))
+            ]
+        known = [
+            Span(at, at + len(value), "secret", "seen-before")
+            for value in self._egress.literals(session)
+            for at in _occurrences(text, value)
+        ]
+        return sorted((*spans, *known), key=lambda span: (span.start, -span.end)) if known else spans
+
+    def _watch(self, session: str, text: str, spans: Collection[Span]) -> None:
+        for span in spans:
+            if span.kind == "secret":
+                self._egress.watch(session, text[span.start : span.end])
+
+    def _protect(self, passage: Passage, duties: Duties) -> Refusal | None:
+        """Redact what the policy says, and refuse what may not leave at all."""
+        session, action = passage.acting
+        if "canary" in passage.detected and action.resource.type != "Model":
+            return refuse("content_rejected", "the arguments carry a planted value that must not leave")
+        if not any(kind == "secret" or is_among(kind, duties.redact) for kind in passage.detected):
+            return None
+        texts = leaves.gather(action.arguments)
+        text = leaves.join(texts)
+        spans = self._found(session.id, text)
+        self._watch(session.id, text, spans)
+        wanted = disjoint(spans, duties.redact)
+        if wanted:
+            vault = self._vaults.open(session.id)
+            arguments = leaves.replace_spans(
+                action.arguments, texts, wanted, lambda value, span: vault.token(value, span.kind, returns=True)
+            )
+            passage.action = action = action.with_arguments(arguments)
+        if self._stays_inside(action):
+            return None
+        if not is_among("secret", duties.redact):
+            secret = next((span for span in spans if span.kind == "secret"), None)
+            if secret is not None:
+                index, offset = leaves.place(texts, secret.start)
+                place = leaves.pointer(action.arguments, index)
+                return refuse(
+                    "content_rejected",
+                    f"a secret (rule `{secret.rule}`) stands at `{place}`, character {offset}",
+                    remedy="take the secret out of the text",
+                )
+        how = self._egress.find(session.id, leaves.join(leaves.gather(action.arguments)))
+        return refuse("content_rejected", f"a secret this session has seen would leave {how}") if how else None
+
+    def _stays_inside(self, action: Action) -> bool:
+        """Say whether an operator has confirmed that a tool keeps what it is given in the house."""
+        if action.resource.type != "Tool":
+            return False
+        tool = self._registry.registry.tools.get(action.resource.id)
+        return tool is not None and tool.profile.confirmed and not tool.profile.external
+
+    def _shaped(self, passage: Passage, duties: Duties, content: Any, texts: list[str], spans: list[Span]) -> Any:
+        session, action = passage.acting
+        kinds = (*duties.redact, text_rules.REMOTE_IMAGE) if action.resource.type == "Model" else duties.redact
+        chosen = disjoint(spans, kinds)
+        if not chosen:
+            return content
+        vault = self._vaults.open(session.id)
+        hosts = self._options.hosts
+
+        def make(value: str, span: Span) -> str:
+            if span.kind == text_rules.REMOTE_IMAGE:
+                return text_rules.without_image(value, hosts)
+            return vault.token(value, span.kind, returns=False)
+
+        return leaves.replace_spans(content, texts, chosen, make)
+
+
+def _clean(value: Any) -> tuple[Any, frozenset[str]]:
+    found: set[str] = set()
+
+    def change(text: str) -> str:
+        cleaned, classes = text_rules.clean(text)
+        found.update(classes)
+        return cleaned
+
+    return leaves.rebuild(value, change), frozenset(found)
+
+
+def _restored(vault: Vault, text: str) -> str:
+    if text[:1] in {"{", "["} and "#" in text:
+        return vault.restore(text, escape=lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
+    return vault.restore(text)
+
+
+def _occurrences(text: str, value: str) -> Iterable[int]:
+    at = text.find(value)
+    while at >= 0:
+        yield at
+        at = text.find(value, at + len(value))

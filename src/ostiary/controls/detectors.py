@@ -1,0 +1,18 @@
+"""The detectors that run, in one list: a new one is a file with `patterns()` and a line here."""
+
+from collections.abc import Callable, Sequence
+
+from ostiary.controls import injection, personal_data, secrets, text_rules
+from ostiary.controls.pattern import Pattern
+
+DETECTORS: tuple[Callable[[], Sequence[Pattern]], ...] = (
+    secrets.shipped,
+    personal_data.patterns,
+    injection.patterns,
+    text_rules.patterns,
+)
+
+
+def patterns() -> tuple[Pattern, ...]:
+    """Return every detector's patterns."""
+    return tuple(pattern for detector in DETECTORS for pattern in detector())

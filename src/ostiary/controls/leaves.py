@@ -1,0 +1,120 @@
+"""A JSON value as one text to scan, and the way back: every string is read once, in one buffer."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
+from typing import Any
+
+from ostiary.controls.pattern import SEPARATOR, Span
+from ostiary.core.errors import InvalidAction
+
+LARGE = 10**8
+"""Integers from here on could be a card, phone or account number and are scanned as text."""
+
+
+def gather(value: Any) -> list[str]:
+    """Return the texts of a JSON value in order: strings, large integers, and keys as `key=` before their value."""
+    out: list[str] = []
+    _gather(value, out)
+    return out
+
+
+def _gather(value: Any, out: list[str]) -> None:
+    if isinstance(value, str):
+        out.append(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            out.append(f"{key}=")
+            _gather(item, out)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _gather(item, out)
+    elif type(value) is int and not -LARGE < value < LARGE:
+        out.append(str(value))
+
+
+def join(texts: Iterable[str]) -> str:
+    """Return the texts as one buffer."""
+    return SEPARATOR.join(texts)
+
+
+Edit = Callable[[str, list[Span]], str]
+
+
+def rebuild(value: Any, change: Callable[[str], str]) -> Any:
+    """Return the value with every text that `gather` reads (in the same order) replaced by `change(text)`."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        made = {_key(key, change): rebuild(item, change) for key, item in value.items()}
+        if len(made) != len(value):
+            raise InvalidAction(
+                "two keys of an object are the same once hidden or sensitive text is taken out", code="content_rejected", status=422
+            )
+        return made
+    if isinstance(value, list | tuple):
+        return [rebuild(item, change) for item in value]
+    if type(value) is int and not -LARGE < value < LARGE:
+        text = str(value)
+        changed = change(text)
+        return value if changed == text else changed
+    return value
+
+
+def _key(key: str, change: Callable[[str], str]) -> str:
+    text = f"{key}="
+    changed = change(text)
+    return key if changed == text else changed.removesuffix("=")
+
+
+def replace_spans(value: Any, texts: list[str], spans: list[Span], make: Callable[[str, Span], str]) -> Any:
+    """Return the value with each span of the joined `texts` replaced by `make(found, span)`; spans are disjoint, in order."""
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
+    edits: dict[int, list[tuple[int, int, str]]] = {}
+    for span in spans:
+        index = bisect_right(starts, span.start) - 1
+        low, high = span.start - starts[index], min(span.end - starts[index], len(texts[index]))
+        edits.setdefault(index, []).append((low, high, make(texts[index][low:high], span)))
+    position = iter(range(len(texts)))
+
+    def change(text: str) -> str:
+        return _spliced(text, edits.get(next(position), ()))
+
+    return rebuild(value, change)
+
+
+def _spliced(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for low, high, new in edits:
+        parts += (text[at:low], new)
+        at = high
+    return "".join((*parts, text[at:])) if parts else text
+
+
+def place(texts: list[str], offset: int) -> tuple[int, int]:
+    """Return which text an offset of the joined buffer falls into, and where in it."""
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
+    index = bisect_right(starts, offset) - 1
+    return index, offset - starts[index]
+
+
+def pointer(value: Any, index: int) -> str:
+    """Return the JSON pointer (RFC 6901) of the text that `gather` counts as `index`."""
+    for count, path in enumerate(_paths(value, "")):
+        if count == index:
+            return path or "/"
+    return "/"
+
+
+def _paths(value: Any, path: str) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            below = f"{path}/{str(key)[:64].replace('~', '~0').replace('/', '~1')}"
+            yield below
+            yield from _paths(item, below)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _paths(item, f"{path}/{position}")
+    elif isinstance(value, str) or (type(value) is int and not -LARGE < value < LARGE):
+        yield path

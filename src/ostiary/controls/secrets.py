@@ -1,0 +1,142 @@
+"""Secrets in text: rules in gitleaks' format with its entropy, keywords and allow lists; raises the class `secret`."""
+
+import math
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ostiary.controls.pattern import Confirm, Pattern
+from ostiary.core.errors import InvalidConfig
+
+KIND = "secret"
+_FLAG_GROUP = re.compile(r"(?<!\\)\(\?([imsU]*)(-[imsU]+)?\)")
+_POSIX = {
+    "alnum": "A-Za-z0-9",
+    "alpha": "A-Za-z",
+    "digit": "0-9",
+    "lower": "a-z",
+    "upper": "A-Z",
+    "word": r"\w",
+    "xdigit": "0-9A-Fa-f",
+    "space": r"\s",
+}
+_NEAR = r"(?i:\b[\w.-]{{0,50}}?{near}[ \t\w.-]{{0,20}})['\"\s]{{0,3}}(?:=|>|:{{1,3}}=|\|\||:|=>|\?=|,)\x1e?[`'\"\s=]{{0,5}}({value})(?![\w/+=-])"
+_NEAR_COARSE = r"{near}[ \t\w.-]{{0,20}}['\" \t]{{0,3}}(?:=|>|:|,)\x1e?[`'\" =]{{0,5}}[\w/+=.-]{{10}}"
+
+
+@cache
+def shipped() -> tuple[Pattern, ...]:
+    """Return the rules that come with the package."""
+    return rules(tomllib.loads(resources.files("ostiary.controls").joinpath("data/secrets.toml").read_text()))
+
+
+def load(path: Path) -> tuple[Pattern, ...]:
+    """Return the rules of a gitleaks configuration file. Raises InvalidConfig naming the rule that cannot be used."""
+    try:
+        return rules(tomllib.loads(path.read_text()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InvalidConfig(f"secret rules `{path}` cannot be read: {error}") from error
+
+
+def rules(document: Mapping[str, Any]) -> tuple[Pattern, ...]:
+    """Return the patterns of a gitleaks document. Rules without a regex (they look at paths only) are not for us."""
+    general = _allowances([document.get("allowlist", {}), *document.get("allowlists", ())])
+    return tuple(_pattern(rule, general) for rule in document.get("rules", ()) if "regex" in rule or "near" in rule)
+
+
+def entropy(text: str) -> float:
+    """Return the Shannon entropy of `text` in bits a character."""
+    size = len(text)
+    return -sum(count / size * math.log2(count / size) for count in Counter(text).values()) if size else 0.0
+
+
+def translate(expression: str) -> str:
+    """Return a Go (RE2) expression as Python reads it: flags in mid-pattern become groups, POSIX classes their like."""
+    text = re.sub(r"\[:(\w+):\]", lambda match: _POSIX[match[1]], expression)
+    text = text.replace(r"\z", r"\Z")
+    out, closers, depth, at = [], [], 0, 0
+    while at < len(text):
+        if text[at] == "\\":
+            out.append(text[at : at + 2])
+            at += 2
+            continue
+        if text[at] == "[":
+            end = _class_end(text, at)
+            out.append(text[at:end].replace("[", r"\[").replace(r"\[", "[", 1).replace("\\\\[", "\\["))
+            at = end
+            continue
+        flags = _FLAG_GROUP.match(text, at)
+        if flags and flags.end() > at + 3:
+            out.append(f"(?{flags[1]}{flags[2] or ''}:".replace("U", ""))
+            closers.append(depth)
+            at = flags.end()
+            continue
+        if text[at] == "(":
+            depth += 1
+        elif text[at] == ")":
+            while closers and closers[-1] == depth:
+                out.append(")")
+                closers.pop()
+            depth -= 1
+        elif text[at] == "|" and closers and closers[-1] == depth:
+            out.append("|")
+            at += 1
+            continue
+        out.append(text[at])
+        at += 1
+    return "".join(out) + ")" * len(closers)
+
+
+def _class_end(text: str, start: int) -> int:
+    at = start + (2 if text.startswith("[^", start) else 1)
+    at += text.startswith("]", at)
+    while at < len(text) and text[at] != "]":
+        at += 2 if text[at] == "\\" else 1
+    return at + 1
+
+
+def _pattern(rule: Mapping[str, Any], general: Sequence[re.Pattern[str]]) -> Pattern:
+    name = str(rule.get("id", "?"))
+    try:
+        if "near" in rule:
+            source, coarse = _NEAR.format(**rule), [_NEAR_COARSE.format(**rule)]
+        else:
+            source = translate(rule["regex"])
+            coarse = list(rule.get("coarse", ())) or [re.escape(word).replace(r"\ ", " ") for word in rule["keywords"]]
+        lists = [rule["allowlist"]] if "allowlist" in rule else rule.get("allowlists", [])
+        confirm = _confirmer(float(rule.get("entropy", 0)), [*general, *_allowances(lists)], digits=bool(rule.get("digits")))
+        back, reach, group = int(rule.get("back", 128)), int(rule.get("reach", 320)), int(rule.get("secretGroup", 0)) or None
+        return Pattern(name, KIND, coarse, re.compile(source, re.ASCII), confirm, back, reach, group)
+    except (re.error, KeyError, TypeError, ValueError) as error:
+        raise InvalidConfig(f"secret rule `{name}` cannot be used: {error}") from error
+
+
+def _allowances(lists: Sequence[Mapping[str, Any]]) -> list[re.Pattern[str]]:
+    """Return what makes a find harmless. Lists that also demand a path or commit never apply to a message."""
+    found: list[re.Pattern[str]] = []
+    for item in lists:
+        if str(item.get("condition", "OR")).upper() in {"AND", "&&"} and (item.get("paths") or item.get("commits")):
+            continue
+        if item.get("regexTarget", "secret") not in {"secret", ""}:
+            continue
+        found += [re.compile(translate(source), re.ASCII) for source in item.get("regexes", ())]
+        if words := item.get("stopwords"):
+            found.append(re.compile("|".join(map(re.escape, words)), re.IGNORECASE))
+    return found
+
+
+def _confirmer(least: float, allowed: Sequence[re.Pattern[str]], *, digits: bool) -> Confirm:
+    def confirm(match: re.Match[str], group: int) -> bool:
+        value = match[group]
+        if least and entropy(value) < least:
+            return False
+        if digits and not any(char.isdigit() for char in value):
+            return False
+        return not any(pattern.search(value) for pattern in allowed)
+
+    return confirm

@@ -1,0 +1,243 @@
+"""Content controls over text that arrives in pieces: what may still become a find is held back, and nothing more."""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from ostiary.controls import text_rules
+from ostiary.controls.pattern import Span
+from ostiary.controls.redaction import MAX_VALUE_LENGTH, Vault
+from ostiary.controls.scanner import disjoint, is_among
+from ostiary.core.errors import Unavailable
+from ostiary.core.pipeline import Passage
+
+CONTEXT = 384
+"""Characters already released that a scan still sees, for what must stand before a value."""
+MAX_HELD = 1024
+"""The most that is held back, but for a private key or token under way (`MAX_VALUE_LENGTH`)."""
+KEPT = 512
+"""What stays held of an endless word."""
+SILENT_STEP, SILENT_CONTEXT = 256, 2048
+"""Where nothing is to be changed, text passes at once and is looked at every so many characters, with so many before."""
+MAX_CHANNELS = 128
+
+_WORD = re.compile(r"[^\s\"'`,;<>(){}]{1,1024}\Z")
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez"
+_MAY_GROUP = re.compile(rf"\d|(?<![A-Za-z])(?:[A-Z]{{2}}|(?i:{_MONTH}))")
+_GROUPS = re.compile(
+    r"(?:(?<![\w.])[+(]?\d[\dAB ().-]{0,48}"  # cards, telephone numbers, national numbers
+    r"|(?<![A-Za-z0-9])[A-Z]{2} ?(?:\d[A-Z0-9 ]{0,44})?"  # accounts and insurance numbers
+    rf"|(?<![A-Za-z])(?:\d{{1,2}}(?:st|nd|rd|th)?\.? )?(?i:{_MONTH})[A-Za-z.]{{0,7}}(?:,? [\d, ]{{0,9}}(?:st|nd|rd|th)?,? ?\d{{0,4}})?)\Z"
+)
+_PICTURE = re.compile(
+    r"!(?:\[[^\]]{0,300}(?:\](?:\([^)]{0,2400})?)?)?\Z"
+    r"|<(?i:i|im|if|ifr|ifra|ifram|v|vi|vid|vide|a|au|aud|audi|s|so|sou|sour|sourc|e|em|emb|embe|o|ob|obj|obje|objec|l|li|lin|(?:img|iframe|video|audio|source|embed|object|link)(?:\s[^>]{0,900})?)?\Z"
+    r"|(?:\A|\n) {0,3}\[[^\]\n]{0,80}(?:\](?::[ \t]{0,4}[^\s]{0,400})?)?\Z"
+)
+_OPENING = re.compile(
+    r"-----BEGIN[ A-Z0-9_-]{0,60}|PuTTY-User-Key-File-|\beyJ[\w-]{10,}\.eyJ|\bops_eyJ|\bZXlK|\bpypi-AgE|\bfm[12][ar]?_|\bsl\.[\w-]{20}"
+)
+_CLOSED = re.compile(r"-----END[ A-Z0-9_-]{0,60}-----|Private-MAC: [0-9a-f]{40}")
+_DASHES = re.compile(r"-{1,5}(?:B(?:E(?:G(?:I(?:N[ A-Z0-9_-]{0,60})?)?)?)?)?\Z")
+_KEY = re.compile(r"-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """What one passage's streams are shaped with."""
+
+    scan: Callable[[str], list[Span]]
+    vault: Vault
+    redact: tuple[str, ...] = ()
+    hosts: Collection[str] | None = None
+    """Hosts whose pictures may be shown; None leaves pictures alone."""
+    watch: Callable[[str], None] = lambda _: None
+
+    @property
+    def changes(self) -> bool:
+        """Say whether text may be changed at all, beyond taking out what is hidden."""
+        return bool(self.redact or self.vault.values) or self.hosts is not None
+
+
+@dataclass(slots=True)
+class Channel:
+    """One text under way."""
+
+    raw: str = ""
+    """Not yet cleaned: an escape or invisible run that may go on."""
+    last: str = ""
+    """The last cleaned character: what a joiner may stand behind."""
+    context: str = ""
+    held: str = ""
+    unseen: int = 0
+    """Characters let through since the last look."""
+
+
+class ShapedStream:
+    """Implements `core.ports.ContentStream` for one passage. Memory a channel is bounded, whatever comes."""
+
+    def __init__(self, shaping: Shaping, passage: Passage) -> None:
+        self._shaping = shaping
+        self._passage = passage
+        self._channels: dict[str, Channel] = {}
+        self._detected: set[str] = set()
+        self._changes = shaping.changes
+        self._secrets = is_among("secret", shaping.redact)
+        self._kinds = (*shaping.redact, text_rules.REMOTE_IMAGE) if shaping.hosts is not None else shaping.redact
+
+    @property
+    def detected(self) -> frozenset[str]:
+        """Classes found so far."""
+        return frozenset(self._detected)
+
+    def feed(self, channel: str, text: str) -> str:
+        """Take a piece and return what may be released now. Raises Unavailable when the content cannot be checked."""
+        state = self._channels.get(channel)
+        if state is None:
+            if len(self._channels) >= MAX_CHANNELS:
+                raise Unavailable(f"a stream has more than {MAX_CHANNELS} channels, so it was stopped")
+            state = self._channels[channel] = Channel()
+        state.held += self._cleaned(state, text, final=False)
+        if not self._changes:
+            return self._pass(state, final=False)
+        return self._fit(channel, self._release(state, self._safe(state.held)))
+
+    def finish(self, channel: str) -> str:
+        """End a channel and return its tail."""
+        state = self._channels.pop(channel, None)
+        if state is None:
+            return ""
+        state.held += self._cleaned(state, "", final=True)
+        if not self._changes:
+            return self._pass(state, final=True)
+        return self._fit(channel, self._release(state, len(state.held), final=True))
+
+    def _cleaned(self, state: Channel, text: str, *, final: bool) -> str:
+        if not state.raw and text.isascii() and not text_rules.needs_cleaning(text):
+            state.last = text[-1:] or state.last
+            return text
+        text = state.raw + text
+        cut = len(text) if final else text_rules.unfinished(text)
+        state.raw = text[cut:]
+        cleaned, found = text_rules.clean(state.last + text[:cut])
+        cleaned = cleaned[len(state.last) :]
+        state.last = cleaned[-1:] or state.last
+        self._note(found)
+        return cleaned
+
+    def _pass(self, state: Channel, *, final: bool) -> str:
+        """Let text through at once, and look at it in steps: nothing is to be changed, only noted."""
+        released, state.held = state.held, ""
+        state.context += released
+        state.unseen += len(released)
+        if final or state.unseen >= SILENT_STEP:
+            self._look(state.context, len(state.context) - (not final))
+            state.context, state.unseen = state.context[-SILENT_CONTEXT:], 0
+        return released
+
+    def _look(self, text: str, limit: int) -> list[Span]:
+        """Scan, and note what ends before `limit`: what touches the end may still turn out otherwise."""
+        spans = self._shaping.scan(text)
+        complete = {span.kind for span in spans if span.end <= limit}
+        if "-----BEGIN" in text and _KEY.search(text):
+            complete.add("secret")
+        self._note(complete)
+        return spans
+
+    def _note(self, kinds: Collection[str]) -> None:
+        if not self._detected.issuperset(kinds):
+            self._detected.update(kinds)
+            self._passage.detected = self._passage.detected | frozenset(kinds)
+
+    def _safe(self, held: str) -> int:
+        """Return how much of `held` no find can reach into, whatever comes next."""
+        safe = len(held)
+        if word := _WORD.search(held, max(0, safe - MAX_HELD)):
+            safe = word.start()
+        if _MAY_GROUP.search(held, max(0, len(held) - 64)) and (group := _GROUPS.search(held, max(0, len(held) - 64))):
+            safe = min(safe, group.start())
+        if self._shaping.hosts is not None and (picture := _PICTURE.search(held, max(0, len(held) - 2800))):
+            safe = min(safe, picture.start())
+        if self._secrets:
+            if dashes := _DASHES.search(held, max(0, len(held) - 80)):
+                safe = min(safe, dashes.start())
+            if opening := self._open_secret(held):
+                safe = min(safe, opening.start())
+        return safe
+
+    @staticmethod
+    def _open_secret(held: str) -> re.Match[str] | None:
+        """Return where a long secret has begun that has not ended yet."""
+        opening = _OPENING.search(held)
+        while opening is not None:
+            multiline = opening[0][0] in "-P"
+            if multiline and not _CLOSED.search(held, opening.end()):
+                return opening
+            if not multiline and (word := _LONG_WORD.match(held, opening.start())) and word.end() == len(held):
+                return opening
+            opening = _OPENING.search(held, opening.end())
+        return None
+
+    def _release(self, state: Channel, safe: int, *, final: bool = False) -> str:
+        held, shaping = state.held, self._shaping
+        if safe < len(held) and len(held) - safe > MAX_HELD and not final:
+            safe = self._overflow(state, safe)
+            held = state.held
+        if safe == 0:
+            return ""
+        text, base = state.context + held, len(state.context)
+        limit = base + safe
+        spans = [span for span in self._look(text, limit if final else min(limit, len(text) - 1)) if span.end > base]
+        chosen = disjoint(spans, self._kinds)
+        for span in chosen:
+            if span.start < limit < span.end:
+                limit = max(span.start, base)
+        out: list[str] = []
+        at = base
+        for span in chosen:
+            if span.end > limit:
+                break
+            start = max(span.start, base)
+            out += (text[at:start], self._replacement(text[span.start : span.end], span))
+            at = max(at, span.end)
+        out.append(text[at:limit])
+        for span in spans:
+            if span.kind == "secret" and span.end <= limit:
+                shaping.watch(text[span.start : span.end])
+        state.context, state.held = text[max(0, limit - CONTEXT) : limit], text[limit:]
+        return "".join(out)
+
+    def _replacement(self, value: str, span: Span) -> str:
+        if span.kind == text_rules.REMOTE_IMAGE:
+            return text_rules.without_image(value, self._shaping.hosts or ())
+        return self._shaping.vault.token(value, span.kind, returns=False)
+
+    def _overflow(self, state: Channel, safe: int) -> int:
+        """Decide about more text than may be held: an open secret goes out as a token, a picture inert, the rest as it is."""
+        held = state.held
+        opening = self._open_secret(held) if self._secrets else None
+        if opening is not None:
+            if len(held) - opening.start() <= MAX_VALUE_LENGTH:
+                return safe
+            self._note({"secret"})
+            token = self._shaping.vault.token(held[opening.start() :], "secret", returns=False)
+            state.held = held[: opening.start()] + token
+            return len(state.held)
+        if self._shaping.hosts is not None and (picture := _PICTURE.search(held, max(0, len(held) - 2800))) and picture.start() == safe:
+            state.held = f"{held[:safe]}{held[safe : safe + 1]} {held[safe + 1 :]}"
+            return safe + 2
+        return len(held) - KEPT
+
+    def _fit(self, channel: str, text: str) -> str:
+        """Put this session's values back for its tokens; into tool arguments as JSON text."""
+        if "#" not in text:
+            return text
+        return self._shaping.vault.restore(text, _json_text if channel.startswith("tool") else str)
+
+
+_LONG_WORD = re.compile(r"[\w.+/=-]+")
+
+
+def _json_text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
