@@ -1,5 +1,6 @@
 """Everything the control API needs, in one value that the composition root fills."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,37 +8,44 @@ from typing import Any
 from ostiary.core.clock import Clock
 from ostiary.core.ports import Ledger
 from ostiary.governance.registrar import Registrar
-from ostiary.settings import Settings
+from ostiary.governance.secrets import SealedSecrets
+from ostiary.governance.tool_pins import ToolPins
+from ostiary.identity.control import ControlPlane
+from ostiary.identity.directory import Directory
+from ostiary.identity.keys import KeyRing
+from ostiary.identity.sessions import Sessions
+from ostiary.ledger.reader import LedgerReader
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.store import PolicyStore
+from ostiary.settings import Described, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The pillars, as `app` built them. The types name what they will be once every pillar has landed."""
+    """The pillars, as `app` built them."""
 
     settings: Settings
+    described: tuple[Described, ...]
+    """Every setting with its source, for `doctor`."""
     data: Path
-    """The data directory, for offline verification of the ledger."""
+    """The data directory, for verifying the ledger from what is on disk."""
     clock: Clock
     registrar: Registrar
     ledger: Ledger
-    """For change entries; appending returns only when durable."""
-    reader: Any
-    """`ledger.reader.LedgerReader`."""
-    sessions: Any
-    """`identity.sessions.Sessions`."""
-    keys: Any
-    """`identity.keys.Keys`."""
-    directory: Any
-    """`identity.directory.Directory`."""
-    control: Any
-    """Who authenticates callers of the control API: `identity.roles.authenticate_control`, bound."""
-    policies: Any
-    """`policy.store.PolicyStore`."""
-    engine: Any
-    """The policy engine that decides now."""
+    """Appending returns only when the entry is durable."""
+    is_recording: Callable[[], bool]
+    """Whether the ledger can write now."""
+    reader: LedgerReader
+    sessions: Sessions
+    keys: KeyRing
+    directory: Directory
+    control: ControlPlane
+    policies: PolicyStore
+    engine: PolicyEngine
     approvals: Any
-    """`governance.approvals`: the inbox."""
-    pins: Any
-    """`governance.tool_pins`."""
-    secrets: Any
-    """`governance.secrets.SealedSecrets`."""
+    pins: ToolPins
+    secrets: SealedSecrets
+
+    def policy_files(self) -> Mapping[str, str]:
+        """Return the policy files that decide now."""
+        return self.policies.current.files

@@ -1,0 +1,127 @@
+"""What is registered and simple: groups, models, servers, apis, sources; and users with their way in."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field, create_model
+
+from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, registered
+from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Reason, Why, may, page, router
+from ostiary.api.services import Services
+from ostiary.core.errors import Conflict, NotFound
+from ostiary.core.registry import Api, Group, Model, Server, Source, User
+from ostiary.governance.declaration import dependents, retired
+from ostiary.governance.registrar import RegistryChange
+
+New = Annotated[bool, Query(description="Refuse when it is registered already.")]
+
+
+def registry_router(plural: str, noun: str, shape: type, body: type[Body]) -> APIRouter:
+    """Return the router of one noun: list, show, register or change, retire."""
+    routes = router(plural)
+    listing: Any = create_model(f"{shape.__name__}Page", items=(list[shape], ...), next=(str | None, None))  # type: ignore[valid-type]
+
+    @routes.get("", response_model=listing, name=f"list {plural}")
+    async def list_(services: Given, _: Annotated[Caller, may("list", noun)], limit: Limit = 100, after: After = "") -> dict[str, Any]:
+        mapping = getattr(services.registrar.registry, plural)
+        return page([mapping[name] for name in sorted(mapping)], lambda item: item.name, limit, after)
+
+    @routes.get("/{name}", response_model=shape, name=f"show {noun}")
+    async def show(name: Name, services: Given, _: Annotated[Caller, may("show", noun)]) -> Any:
+        return find(services, plural, name)
+
+    @routes.put("/{name}", response_model=shape, name=f"register {noun}")
+    async def register(
+        *,
+        name: Name,
+        what: body,  # type: ignore[valid-type]
+        services: Given,
+        caller: Annotated[Caller, may("register", noun)],
+        why: Why = "",
+        only_new: New = False,
+    ) -> Any:
+        value = registered(plural, name, what, services.registrar.registry)
+        return await put(services, caller, RegistryChange(plural, name, value), why, only_new=only_new)
+
+    @routes.delete("/{name}", status_code=204, name=f"retire {noun}")
+    async def retire(name: Name, services: Given, caller: Annotated[Caller, may("retire", noun)], why: Why = "") -> None:
+        await take_out(services, caller, plural, name, why)
+
+    return routes
+
+
+def find(services: Services, plural: str, name: str) -> Any:
+    """Return a registered thing. Raises NotFound."""
+    found = getattr(services.registrar.registry, plural).get(name)
+    if found is None:
+        raise NotFound(f"there is no `{name}` in {plural}", remedy=f"ostiary {plural.removesuffix('s')} list")
+    return found
+
+
+async def put(services: Services, caller: Caller, change: RegistryChange, why: str, *, only_new: bool) -> Any:
+    """Register or change one thing, recorded first."""
+    noun = change.noun.removesuffix("s")
+    current = getattr(services.registrar.registry, change.noun).get(change.name)
+    if current is not None and only_new:
+        raise Conflict(f"{noun} `{change.name}` is registered already", remedy="change it without only_new, or choose another name")
+    if current is not None and not caller.operator.can("change", noun):
+        raise Forbidden(f"your role does not include `change` on `{noun}`")
+    await services.registrar.change([change], by=caller.name, why=why)
+    return change.value
+
+
+async def take_out(services: Services, caller: Caller, plural: str, name: str, why: str) -> None:
+    """Retire one thing that nobody needs any more, recorded first."""
+    registry = services.registrar.registry
+    find(services, plural, name)
+    needed = dependents(plural, name, registry)
+    if needed:
+        raise Conflict(f"`{name}` is still needed by {', '.join(needed[:5])}", remedy="retire or change them first")
+    await services.registrar.change(retired(plural, name, registry), by=caller.name, why=why)
+
+
+groups = registry_router("groups", "group", Group, GroupBody)
+models = registry_router("models", "model", Model, ModelBody)
+servers = registry_router("servers", "server", Server, ServerBody)
+apis = registry_router("apis", "api", Api, ApiBody)
+sources = registry_router("sources", "source", Source, SourceBody)
+users = registry_router("users", "user", User, UserBody)
+
+
+class PasswordBody(Body):
+    """A new password."""
+
+    password: Annotated[str, Field(min_length=12, max_length=1024)]
+
+
+class LinkBody(Body):
+    """How long the link is to work."""
+
+    ttl_s: Annotated[int, Field(gt=0, le=604_800)] = 900
+    why: Reason = ""
+
+
+class LinkView(Body):
+    """A one-time sign-in secret, shown once."""
+
+    user: str
+    secret: str
+    expires_in_s: int
+
+
+@users.post("/{name}/password", status_code=204)
+async def set_password(name: Name, body: PasswordBody, services: Given, caller: Annotated[Caller, may("password", "user")]) -> None:
+    """Give a person a password."""
+    find(services, "users", name)
+    await services.directory.set_password(name, body.password, by=caller.name)
+
+
+@users.post("/{name}/link", status_code=201)
+async def issue_link(name: Name, body: LinkBody, services: Given, caller: Annotated[Caller, may("link", "user")]) -> LinkView:
+    """Make a secret that signs a person in once."""
+    find(services, "users", name)
+    secret = await services.directory.issue_link(name, by=caller.name, ttl_s=body.ttl_s)
+    return LinkView(user=name, secret=secret, expires_in_s=body.ttl_s)
+
+
+ROUTERS = (users, groups, models, servers, apis, sources)

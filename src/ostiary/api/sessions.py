@@ -1,0 +1,175 @@
+"""Sessions: what users lent to agents, and ending it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field, create_model
+
+from ostiary.api.route import After, Body, Caller, Forbidden, Given, Id, Limit, Reason, may, router
+from ostiary.api.services import Services
+from ostiary.core.decision import Refusal
+from ostiary.core.errors import NotFound, OstiaryError
+from ostiary.core.ids import is_name
+from ostiary.core.subject import Limits
+from ostiary.identity.sessions import Ask, SessionView
+
+routes = router("sessions")
+
+MICRO = 1_000_000
+
+
+class SessionBody(Body):
+    """What is to be lent: never more than the user and the agent both have."""
+
+    agent: Annotated[str, Field(max_length=128)]
+    user: Annotated[str, Field(max_length=128)]
+    scopes: Annotated[list[Annotated[str, Field(max_length=512)]], Field(min_length=1, max_length=32)]
+    purpose: Annotated[str, Field(min_length=1, max_length=4096)]
+    ttl_s: Annotated[int, Field(gt=0, le=3600)] = 3600
+    actions: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
+    """Actions it may take in all."""
+    spend: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """What it may spend on models, in the deployment's currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedView:
+    """A new session; the token is shown this once."""
+
+    id: str
+    token: str
+    expires_at: float
+    scopes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionShown:
+    """A session, with what has happened in it so far."""
+
+    id: str
+    agent: str
+    user: str | None
+    scopes: list[str]
+    purpose: str
+    opened_at: float
+    expires_at: float
+    standing: str
+    """`open`, or the code of why it may not act."""
+    opened_by: str
+    implicit: bool
+    max_actions: int | None
+    max_spend: float | None
+    actions: int
+    denied: int
+    spent: float
+    integrity: str
+    labels: list[str]
+
+
+class RevokeBody(Body):
+    """Why it ends."""
+
+    reason: Reason = ""
+
+
+SessionPage: Any = create_model("SessionPage", items=(list[SessionShown], ...), next=(str | None, None))
+
+
+@routes.post("", status_code=201)
+async def open_session(body: SessionBody, services: Given, caller: Annotated[Caller, may("open", "session", own=True)]) -> OpenedView:
+    """Lend a user's rights to an agent, for a purpose and a time."""
+    if caller.is_own_only:
+        caller.agent(services, body.agent)
+        if body.user != caller.name:
+            raise Forbidden("an owner lends their own rights only", remedy="let the user open the session, or an administrator")
+    spend = None if body.spend is None else round(body.spend * MICRO)
+    ask = Ask(
+        agent=_name(body.agent, "agent"),
+        user=_name(body.user, "user"),
+        scopes=tuple(body.scopes),
+        purpose=body.purpose,
+        ttl_s=min(body.ttl_s, services.settings.identity.session_ttl_s),
+        limits=Limits(body.actions, spend),
+        by=caller.name,
+    )
+    opened = await services.sessions.open(ask)
+    if isinstance(opened, Refusal):
+        raise OstiaryError(opened.detail, code=opened.code, status=opened.status, remedy=opened.remedy)
+    return OpenedView(opened.session.id, opened.token, opened.expires_at, list(opened.session.scopes))
+
+
+@routes.get("", response_model=SessionPage)
+async def list_sessions(
+    *,
+    services: Given,
+    caller: Annotated[Caller, may("list", "session", own=True)],
+    agent: Annotated[str | None, Query(max_length=128)] = None,
+    user: Annotated[str | None, Query(max_length=128)] = None,
+    ended: bool = False,
+    limit: Limit = 100,
+    after: After = "",
+) -> dict[str, Any]:
+    """List sessions, the newest first; open ones unless `ended`."""
+    views = services.sessions.list(agent=agent, user=user, owner=caller.owner, ended=ended)
+    rest = [view for view in views if view.id < after] if after else views
+    return {"items": [_shown(view) for view in rest[:limit]], "next": rest[limit - 1].id if len(rest) > limit else None}
+
+
+@routes.get("/{id}")
+async def show_session(id: Id, services: Given, caller: Annotated[Caller, may("show", "session", own=True)]) -> SessionShown:  # noqa: A002
+    """Show one session."""
+    return _shown(_reach(services, caller, id))
+
+
+@routes.delete("/{id}", status_code=204)
+async def close_session(id: Id, services: Given, caller: Annotated[Caller, may("close", "session", own=True)]) -> None:  # noqa: A002
+    """End a session in good order."""
+    _reach(services, caller, id)
+    await services.sessions.close(id, by=caller.name)
+
+
+@routes.post("/{id}/revoke", status_code=204)
+async def revoke_session(id: Id, body: RevokeBody, services: Given, caller: Annotated[Caller, may("revoke", "session")]) -> None:  # noqa: A002
+    """End a session now; an open stream stops at its next piece."""
+    _reach(services, caller, id)
+    await services.sessions.revoke(id, by=caller.name, reason=body.reason)
+
+
+def _reach(services: Services, caller: Caller, session_id: str) -> SessionView:
+    """Return a session within reach. Raises NotFound alike for none and for somebody else's."""
+    try:
+        view = services.sessions.show(session_id)
+    except NotFound:
+        view = None
+    if view is None or (caller.is_own_only and not caller.sees(services.registrar.registry.agents.get(view.agent))):
+        raise NotFound("there is no session of that id that you may see", remedy="ostiary session list")
+    return view
+
+
+def _name(text: str, what: str) -> str:
+    if not is_name(text):
+        raise NotFound(f"there is no {what} of that name", remedy=f"ostiary {what} list")
+    return text
+
+
+def _shown(view: SessionView) -> SessionShown:
+    return SessionShown(
+        id=view.id,
+        agent=view.agent,
+        user=view.user,
+        scopes=list(view.scopes),
+        purpose=view.purpose,
+        opened_at=view.opened_at,
+        expires_at=view.expires_at,
+        standing=view.standing,
+        opened_by=view.opened_by,
+        implicit=view.implicit,
+        max_actions=view.limits.actions,
+        max_spend=None if view.limits.spend is None else view.limits.spend / MICRO,
+        actions=view.actions,
+        denied=view.denied,
+        spent=view.spent / MICRO,
+        integrity=str(view.integrity),
+        labels=sorted(view.labels),
+    )
