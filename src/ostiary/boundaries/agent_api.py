@@ -46,12 +46,21 @@ class AgentApi:
         return Action(Boundary.AGENT_API, "call_tool", full, Resource("Tool", full), f"tool:{full}", arguments, reads)
 
     def read_resource(self, server: str, uri: str) -> Action:
-        """Return the action of reading a server's resource; it needs the whole server lent (`tool:mail/*`)."""
-        return self._on_server("read_resource", server, {"uri": uri})
+        """Return the action of reading a server's resource, lent as `resource:mail/*` or `resource:mail/its:uri`."""
+        return _on_server("read_resource", server, f"resource:{server}/{uri}", {"uri": uri})
 
     def get_prompt(self, server: str, name: str, arguments: Mapping[str, Any]) -> Action:
-        """Return the action of fetching a prompt."""
-        return self._on_server("get_prompt", server, {"name": name, "arguments": arguments})
+        """Return the action of fetching a prompt, lent as `prompt:mail/*` or `prompt:mail/reply`."""
+        return _on_server("get_prompt", server, f"prompt:{server}/{name}", {"name": name, "arguments": arguments})
+
+    def complete(self, server: str, kind: str, name: str, argument: Mapping[str, Any]) -> Action:
+        """Return the action of asking for completions of a prompt's or a resource template's argument."""
+        return _on_server("complete", server, f"{kind}:{server}/{name}", {kind: name, "argument": argument})
+
+    def answer_request(self, server: str, during: Action, method: str, question: Any, reply: Any) -> Action:
+        """Return the action of giving a server what it asked for during another action (sampling, elicitation, roots)."""
+        arguments = {"method": method, "question": question, "reply": reply}
+        return Action(Boundary.AGENT_API, "answer_request", "answer_request", Resource("Server", server), during.scope, arguments)
 
     def sees(self, session: Session, action: Action) -> bool:
         """Say whether the session could be allowed or held for this; anything that fails is not seen."""
@@ -59,6 +68,10 @@ class AgentApi:
             return self._identity.in_scope(session, action) is None and self._policy.may_see(session, action)
         except Exception:
             return False
+
+    def is_lent(self, session: Session, action: Action) -> bool:
+        """Say whether the session's scopes cover this."""
+        return self._identity.in_scope(session, action) is None
 
     def visible_tools(self, session: Session, server: str) -> list[Tool]:
         """Return the accepted tools of a server that the session could call."""
@@ -115,8 +128,9 @@ class AgentApi:
             return None
         return _quarantined(now) if now is not None else refuse("not_found", f"tool `{action.name}` is gone")
 
-    def _on_server(self, name: str, server: str, arguments: Mapping[str, Any]) -> Action:
-        return Action(Boundary.MODEL_DATA, name, name, Resource("Server", server), f"tool:{server}/*", arguments, is_read_only=True)
+
+def _on_server(name: str, server: str, scope: str, arguments: Mapping[str, Any]) -> Action:
+    return Action(Boundary.MODEL_DATA, name, name, Resource("Server", server), scope, arguments, is_read_only=True)
 
 
 def _quarantined(tool: Tool) -> Refusal:

@@ -1,0 +1,259 @@
+"""The other side of the MCP door: what a connection to a server is, and which one a caller's request takes."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ostiary.core.errors import NotFound, UpstreamUnavailable
+from ostiary.core.ports import RegistrySource
+from ostiary.core.registry import Registry, Server
+
+log = logging.getLogger("ostiary.mcp.upstream")
+
+MAX_PRIVATE = 4096
+MAX_PRIVATE_PROCESSES = 32
+"""Children started for single sessions, over all servers."""
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.1, 10.0
+
+
+class WrongEra(UpstreamUnavailable):
+    """The server speaks MCP, but not the kind of version asked for."""
+
+
+class SessionLost(UpstreamUnavailable):
+    """The server no longer knows our session; the request was not executed and may be sent anew."""
+
+
+class Listener(Protocol):
+    """Who hears what a server sends before, or beside, its answer."""
+
+    async def message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Take a notification (returns None) or a request (returns `{"result": …}` or `{"error": …}`)."""
+        ...
+
+    async def paused(self, retry_ms: int) -> None:
+        """The server closed the stream and wants to be asked again later (SSE polling)."""
+        ...
+
+
+class Deaf:
+    """Hears nothing and answers no request."""
+
+    async def message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Refuse requests, drop notifications."""
+        return {"error": {"code": -32601, "message": "not supported here"}} if "id" in message else None
+
+    async def paused(self, retry_ms: int) -> None:
+        """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What we say we can do when connecting with `initialize`."""
+
+    version: str = "2025-11-25"
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a server said of itself."""
+
+    version: str
+    capabilities: Mapping[str, Any]
+    info: Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """One connection to one server, negotiated. Bounded in size and time; raises UpstreamUnavailable."""
+
+    hello: Hello
+    is_modern: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether requests may be sent."""
+        ...
+
+    async def request(
+        self, method: str, params: dict[str, Any], listener: Listener | None = None, headers: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, Any]:
+        """Send a request and return `{"result": …}` or `{"error": …}`. Cancelling cancels it upstream."""
+        ...
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        """Send a notification."""
+        ...
+
+    async def listen(self) -> None:
+        """Begin to hear what the server sends outside requests; it goes to the listener given on dialling."""
+        ...
+
+    async def follow(self, params: dict[str, Any], listener: Listener) -> None:
+        """Hold a `subscriptions/listen` of the stateless version until the server ends it; cancel to leave."""
+        ...
+
+    async def close(self) -> None:
+        """End it, and whatever it started."""
+        ...
+
+
+class Dial(Protocol):
+    """Opens connections; `app` chooses how. `modern` None takes the newest version both speak."""
+
+    async def __call__(self, server: Server, *, modern: bool | None, offer: Offer, outside: Listener) -> Connection:
+        """Return a negotiated connection. Raises WrongEra, UpstreamUnavailable."""
+        ...
+
+
+@dataclass(slots=True)
+class _Failure:
+    until: float = 0.0
+    pause_s: float = FIRST_BACKOFF_S
+
+
+class Upstreams:
+    """Keeps one shared connection a server, and private ones where a session's state lives upstream.
+
+    A private connection belongs to its owner key alone and is never handed to another.
+    """
+
+    def __init__(
+        self, dial: Dial, source: RegistrySource, on_change: Callable[[str, str], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
+        self._dial = dial
+        self._source = source
+        self._shared: dict[str, Connection] = {}
+        self._private: OrderedDict[tuple[str, str], Connection] = OrderedDict()
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._failures: dict[tuple[str, str], _Failure] = {}
+        self._declared: dict[str, Server] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_change = on_change
+        """Called with (server, notification method) when a shared connection hears that a list changed."""
+
+    def server(self, name: str) -> Server:
+        """Return a registered server. Raises NotFound."""
+        server = self._source.registry.servers.get(name)
+        if server is None:
+            raise NotFound(f"there is no server `{name}`, or none you may see")
+        return server
+
+    async def shared(self, name: str) -> Connection:
+        """Return the connection that requests without state share, in the newest version the server speaks."""
+        connection = self._shared.get(name)
+        if connection is not None and connection.is_open and self._declared.get(name) is self._source.registry.servers.get(name):
+            return connection
+        async with self._locks.setdefault((name, ""), asyncio.Lock()):
+            server = self.server(name)
+            connection = self._shared.get(name)
+            if connection is not None and connection.is_open and self._declared.get(name) is server:
+                return connection
+            if connection is not None:
+                await self._drop_server(name)
+            connection = await self._open(name, "", modern=None, offer=Offer(), outside=_Changes(self, name))
+            self._shared[name], self._declared[name] = connection, server
+            self.spawn(connection.listen())
+            return connection
+
+    async def private(self, name: str, owner: str, *, offer: Offer, outside: Listener) -> Connection:
+        """Return the owner's own connection, opened with `initialize`; the newest version when the server has none such."""
+        key = (name, owner)
+        connection = self._private.get(key)
+        if connection is not None and connection.is_open and self._declared.get(name) is self._source.registry.servers.get(name):
+            self._private.move_to_end(key)
+            return connection
+        await self.shared(name)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            connection = self._private.get(key)
+            if connection is not None and connection.is_open:
+                return connection
+            self._check_room(name)
+            try:
+                connection = await self._open(name, owner, modern=False, offer=offer, outside=outside)
+            except WrongEra:
+                connection = await self._open(name, owner, modern=True, offer=offer, outside=outside)
+            self._private[key] = connection
+            return connection
+
+    def has_private(self, name: str, owner: str) -> bool:
+        """Say whether the owner has a connection of its own."""
+        return (name, owner) in self._private
+
+    async def release(self, owner: str) -> None:
+        """Close everything that belongs to an owner."""
+        for key in [key for key in self._private if key[1] == owner]:
+            self._locks.pop(key, None)
+            await self._private.pop(key).close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for task in list(self._tasks):
+            task.cancel()
+        connections = [*self._shared.values(), *self._private.values()]
+        self._shared.clear()
+        self._private.clear()
+        for connection in connections:
+            await connection.close()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the requests; its failure is logged, not raised."""
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, name: str, owner: str, *, modern: bool | None, offer: Offer, outside: Listener) -> Connection:
+        server, now = self.server(name), asyncio.get_running_loop().time()
+        failure = self._failures.setdefault((name, owner), _Failure())
+        if server.command and failure.until > now:
+            raise UpstreamUnavailable(f"server `{name}` failed a moment ago and is left alone for {failure.until - now:.1f} s")
+        try:
+            connection = await self._dial(server, modern=modern, offer=offer, outside=outside)
+        except WrongEra:
+            raise
+        except Exception:
+            failure.until, failure.pause_s = now + failure.pause_s, min(MAX_BACKOFF_S, failure.pause_s * 2)
+            raise
+        self._failures.pop((name, owner), None)
+        return connection
+
+    def _check_room(self, name: str) -> None:
+        processes = sum(bool(self._declared[key[0]].command) for key in self._private if key[0] in self._declared)
+        if len(self._private) >= MAX_PRIVATE or (self.server(name).command and processes >= MAX_PRIVATE_PROCESSES):
+            raise UpstreamUnavailable("too many connections are open for single sessions")
+
+    async def _drop_server(self, name: str) -> None:
+        """The server died or is declared otherwise now: nothing opened before may be used."""
+        connections = [self._shared.pop(name)] if name in self._shared else []
+        if self._declared.get(name) is not self._source.registry.servers.get(name):
+            connections += [self._private.pop(key) for key in list(self._private) if key[0] == name]
+        for connection in connections:
+            await connection.close()
+
+    def forget_undeclared(self, registry: Registry) -> None:
+        """Close what leads to servers that are no longer registered as they were."""
+        for name in [name for name, server in self._declared.items() if registry.servers.get(name) is not server]:
+            self.spawn(self._drop_server(name))
+
+
+class _Changes(Deaf):
+    """Hears list changes on a shared connection."""
+
+    def __init__(self, upstreams: Upstreams, server: str) -> None:
+        self._upstreams, self._server = upstreams, server
+
+    async def message(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        method = message.get("method", "")
+        if "id" not in message and method.endswith("/list_changed") and self._upstreams.on_change is not None:
+            await self._upstreams.on_change(self._server, method)
+        return await super().message(message)
+
+
+async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception as error:
+        log.warning("work beside the requests failed: %s", error)

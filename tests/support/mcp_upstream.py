@@ -1,0 +1,188 @@
+"""A gateway with an MCP door on a real socket, and MCP servers behind it: one we shape, one nobody here wrote."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from ostiary.connectors.http import UpstreamHttp
+from ostiary.connectors.mcp_http import McpDialler
+from ostiary.core.action import Action
+from ostiary.core.clock import Clock
+from ostiary.core.decision import Refusal, refuse
+from ostiary.core.pipeline import Pipeline
+from ostiary.core.ports import Credential, Ports
+from ostiary.core.registry import Server, Tool
+from ostiary.core.subject import Principal, PrincipalKind, Session, Subject
+from ostiary.governance.registrar import Registrar, RegistryChange
+from ostiary.governance.tool_pins import ToolPins
+from ostiary.identity.scopes import matches
+from ostiary.protocols.edge import Edge
+from ostiary.protocols.mcp.door import McpDoor
+from ostiary.protocols.wire import Call, Receive, Scope, Send
+from ostiary.provenance.profile import infer
+from tests.support.listening import listening
+from tests.support.ports import FixedPolicy, FixedSecrets, ListLedger, NeverApproved, NoProvenance, PlainControls
+
+SHARED = Path(os.environ.get("OSTIARY_SHARED", Path(__file__).parents[3] / "shared"))
+VERSION, CAPABILITIES = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"
+ALL = ("tool:*/*", "resource:*/*", "prompt:*/*")
+
+
+@dataclass
+class Sessions:
+    """An identity with several sessions, one a token; `revoked` tokens stop at once."""
+
+    by_token: dict[str, Session] = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)
+
+    def lend(self, token: str, scopes: Sequence[str] = ALL, user: str = "alice") -> Session:
+        chain = (
+            Principal(f"spiffe://test/user/{user}", PrincipalKind.USER, user),
+            Principal("spiffe://test/agent/bot", PrincipalKind.AGENT, "bot", owner=user),
+        )
+        session = Session(f"session-of-{token}", Subject(chain), tuple(scopes), "testing", time.time(), time.time() + 3600)
+        self.by_token[token] = session
+        return session
+
+    async def authenticate(self, credential: Credential) -> Session | Refusal:
+        session = self.by_token.get(credential.token)
+        if session is None:
+            return refuse("no_session", "no session opens with this credential")
+        return self.standing(session) or session
+
+    def standing(self, session: Session) -> Refusal | None:
+        revoked = any(self.by_token[token] is session for token in self.revoked)
+        return refuse("revoked", "the session was revoked") if revoked else None
+
+    def in_scope(self, session: Session, action: Action) -> Refusal | None:
+        if any(matches(scope, action.scope) for scope in session.scopes):
+            return None
+        return refuse("out_of_scope", f"the session was not lent `{action.scope}`")
+
+
+class MemoryStore:
+    """A state store that forgets with the test."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, bytes]] = {}
+
+    def load(self, kind: str) -> dict[str, bytes]:
+        return dict(self.documents.get(kind, {}))
+
+    async def write(self, changes: Sequence[Any]) -> None:
+        for change in changes:
+            held = self.documents.setdefault(change.kind, {})
+            if change.body is None:
+                held.pop(change.id, None)
+            else:
+                held[change.id] = change.body
+
+
+def suspicious(server: str, definition: Mapping[str, Any], others: Sequence[Tool]) -> tuple[str, ...]:
+    """A small finder for tests that are about pinning, not about finding."""
+    return ("it gives orders",) if "<IMPORTANT>" in str(definition) else ()
+
+
+@dataclass
+class Gateway:
+    """The running door with everything a test may look at or turn."""
+
+    url: str
+    door: McpDoor
+    registrar: Registrar
+    pins: ToolPins
+    sessions: Sessions
+    policy: FixedPolicy
+    ledger: ListLedger
+    token: str = "t-alice"
+
+    async def register(self, *servers: Server) -> None:
+        await self.registrar.change([RegistryChange("servers", server.name, server) for server in servers], by="root", why="test")
+
+    def mcp(self, server: str = "") -> str:
+        return f"{self.url}/mcp/{server}" if server else f"{self.url}/mcp"
+
+    def client(self, token: str | None = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(headers={"authorization": f"Bearer {token or self.token}"}, timeout=20, trust_env=False)
+
+
+@asynccontextmanager
+async def gateway(*servers: Server, credentials: Mapping[str, str] | None = None, find: Any = suspicious) -> AsyncIterator[Gateway]:
+    """Run a gateway for the given servers; alice's session may do everything the policy allows."""
+    sessions, policy, ledger = Sessions(), FixedPolicy(), ListLedger()
+    sessions.lend("t-alice")
+    registrar = Registrar(MemoryStore(), ledger, Clock(), "test")
+    pins = ToolPins(registrar, find, infer)
+    ports = Ports(sessions, policy, PlainControls(), NoProvenance(), ledger, NeverApproved(), time.time_ns)
+    http = UpstreamHttp()
+    door = McpDoor(Pipeline(ports), ports, registrar, pins, McpDialler(http, FixedSecrets(dict(credentials or {}))), find)
+    edge = Edge({"mcp": door, ".well-known": door.metadata}, _nothing, hosts=frozenset(), origins=frozenset())
+    async with listening(edge) as address:
+        running = Gateway(f"http://{address}", door, registrar, pins, sessions, policy, ledger)
+        await running.register(*servers)
+        try:
+            yield running
+        finally:
+            await door.close()
+            await http.close()
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    await Call(scope, receive, send).respond(404, b"")
+
+
+@dataclass
+class Process:
+    """A server somebody else wrote, running."""
+
+    url: str
+
+
+@asynccontextmanager
+async def everything_server() -> AsyncIterator[Process]:
+    """Run the MCP project's own 'everything' server."""
+    port = _free_port()
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": str(SHARED / "targets/mcp-everything-server"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [sys.executable, "-m", "mcp_everything_server", "--port", str(port), "--log-level", "CRITICAL"]
+    with tempfile.TemporaryFile() as output:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        try:
+            await _until_open(port)
+            yield Process(f"http://127.0.0.1:{port}/mcp")
+        finally:
+            process.kill()
+            await process.wait()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _until_open(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
