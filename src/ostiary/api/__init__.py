@@ -1,12 +1,48 @@
 """HTTP for people and programs: the control API under /v1, one router a noun."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
+from ostiary.api import agents, declaration, docs, entries, me, policies, problems, registry, secrets, sessions, stream, tools
 from ostiary.api.services import Services
+
+__all__ = ["Services", "create_api"]
+
+_ROUTERS = (
+    me.routes,
+    *registry.ROUTERS,
+    agents.routes,
+    agents.keys,
+    tools.routes,
+    sessions.routes,
+    policies.routes,
+    entries.routes,
+    secrets.routes,
+    declaration.routes,
+    me.operators,
+    stream.routes,
+)
 
 
 def create_api(services: Services) -> FastAPI:
-    """Return the control API over the given services; `app` mounts it."""
-    api = FastAPI(title="Ostiary control API", version="1", docs_url=None, redoc_url=None, openapi_url=None)
+    """Return the control API over the given services; `app` mounts it at the root. Its paths begin with /v1 and /docs."""
+    api = _Described(
+        title="Ostiary control API",
+        description="Registry, policies, approvals and records of an Ostiary gateway. Every change is recorded before it happens.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     api.state.services = services
+    problems.install(api)
+    for routes in _ROUTERS:
+        api.include_router(routes)
+    api.include_router(docs.routes(api))
     return api
+
+
+class _Described(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return docs.describe(self)

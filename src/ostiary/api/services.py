@@ -15,6 +15,7 @@ from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
 from ostiary.identity.sessions import Sessions
 from ostiary.ledger.reader import LedgerReader
+from ostiary.ledger.verify import Verification
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.settings import Described, Settings
@@ -36,6 +37,8 @@ class Services:
     is_recording: Callable[[], bool]
     """Whether the ledger can write now."""
     reader: LedgerReader
+    verify: Callable[[], Verification]
+    """Checks the whole ledger, on a source of its own; blocks."""
     sessions: Sessions
     keys: KeyRing
     directory: Directory

@@ -1,0 +1,204 @@
+"""Policies as files: checked, applied, kept, explained."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from fastapi.responses import PlainTextResponse
+from pydantic import Field, create_model
+
+from ostiary.api.route import After, Body, Caller, Given, Limit, may, page, router
+from ostiary.api.services import Services
+from ostiary.core.errors import InvalidPolicy, NotFound
+from ostiary.governance.declaration import is_inside
+from ostiary.policy.checks import review
+from ostiary.policy.source import Policy, Problem
+from ostiary.policy.store import Activation
+
+routes = router("policies")
+
+Files = Annotated[dict[Annotated[str, Field(max_length=512)], str], Field(max_length=1000)]
+Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{4,64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """One policy that decides now."""
+
+    id: str
+    effect: str
+    because: str
+    file: str
+    line: int
+    column: int
+    annotations: dict[str, str]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemView:
+    """One thing wrong with a policy file, where a compiler would point."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    policy: str
+    is_warning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedView:
+    """What a check found; `ok` when the policies may decide."""
+
+    ok: bool
+    policies: int
+    problems: list[ProblemView]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A policy version."""
+
+    revision: str
+    schema_revision: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationView:
+    """One version becoming the one that decides."""
+
+    number: int
+    revision: str
+    at: float
+    by: str
+    why: str
+    verb: str
+
+
+class FilesBody(Body):
+    """Policy files by path."""
+
+    files: Files
+
+
+class ApplyBody(Body):
+    """The policy files that are to decide, all of them, and why."""
+
+    files: Files
+    why: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class RollbackBody(Body):
+    """The version to go back to, and why."""
+
+    revision: Revision
+    why: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+PolicyPage: Any = create_model("PolicyPage", items=(list[PolicyView], ...), next=(str | None, None))
+ActivationPage: Any = create_model("ActivationPage", items=(list[ActivationView], ...), next=(str | None, None))
+
+
+@routes.get("", response_model=PolicyPage)
+async def list_policies(
+    services: Given, _: Annotated[Caller, may("list", "policy")], limit: Limit = 100, after: After = ""
+) -> dict[str, Any]:
+    """List the policies that decide now."""
+    found = services.engine.snapshot.policies
+    return page([_policy(found[name]) for name in sorted(found)], lambda view: view.id, limit, after)
+
+
+@routes.get("/schema", response_class=PlainTextResponse)
+async def show_schema(services: Given, _: Annotated[Caller, may("schema", "policy")]) -> str:
+    """Return the schema that policies are checked against, in Cedar's syntax."""
+    return services.engine.snapshot.schema.text
+
+
+@routes.get("/current")
+async def show_current(services: Given, _: Annotated[Caller, may("show", "policy")]) -> VersionView:
+    """Return the files of the version that decides now."""
+    return _version(services, services.policies.current.revision)
+
+
+@routes.get("/history", response_model=ActivationPage)
+async def history(
+    services: Given, _: Annotated[Caller, may("history", "policy")], limit: Limit = 100, after: Annotated[int | None, Query(ge=1)] = None
+) -> dict[str, Any]:
+    """List which versions decided when, by whom and why, the newest first."""
+    rest = [each for each in services.policies.history() if after is None or each.number < after]
+    return {"items": [_activation(each) for each in rest[:limit]], "next": str(rest[limit - 1].number) if len(rest) > limit else None}
+
+
+@routes.post("/check")
+async def check(body: FilesBody, services: Given, _: Annotated[Caller, may("check", "policy")]) -> CheckedView:
+    """Check policy files against the schema of now; nothing is changed."""
+    found = services.engine.snapshot
+    reviewed = await asyncio.to_thread(review, body.files, found.schema, found.graph)
+    problems = [_problem(each) for each in (*reviewed.errors, *reviewed.warnings)]
+    return CheckedView(reviewed.is_sound, len(reviewed.policies), problems)
+
+
+@routes.post("/apply")
+async def apply(body: ApplyBody, services: Given, caller: Annotated[Caller, may("apply", "policy")]) -> VersionView:
+    """Make these files the policy, if all of them are sound; otherwise nothing changes."""
+    _check_names(body.files)
+    version = await services.policies.apply(body.files, caller.name, body.why)
+    return _version(services, version.revision)
+
+
+@routes.post("/rollback")
+async def rollback(body: RollbackBody, services: Given, caller: Annotated[Caller, may("rollback", "policy")]) -> VersionView:
+    """Go back to a kept version, checked against the schema of now."""
+    version = await services.policies.rollback(body.revision, caller.name, body.why)
+    return _version(services, version.revision)
+
+
+@routes.get("/versions/{revision}")
+async def show_version(
+    revision: Annotated[str, Path(pattern=r"^[0-9a-f]{4,64}$")], services: Given, _: Annotated[Caller, may("show", "policy")]
+) -> VersionView:
+    """Return the files of a kept version."""
+    return _version(services, revision)
+
+
+@routes.get("/{id}")
+async def show_policy(
+    id: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")],  # noqa: A002
+    services: Given,
+    _: Annotated[Caller, may("show", "policy")],
+) -> PolicyView:
+    """Show one policy that decides now."""
+    found = services.engine.snapshot.policies.get(id)
+    if found is None:
+        raise NotFound(f"there is no policy `{id}`", remedy="ostiary policy list")
+    return _policy(found)
+
+
+def _check_names(files: dict[str, str]) -> None:
+
+    for name in files:
+        if not is_inside(name) or not name.endswith(".cedar"):
+            raise InvalidPolicy(f"`{name[:128]}` is not the name of a policy file", remedy="a relative path that ends in .cedar")
+
+
+def _version(services: Services, revision: str) -> VersionView:
+    current = services.policies.current
+    version = current if revision == current.revision else services.policies.version(revision)
+    return VersionView(version.revision, version.schema, dict(version.files))
+
+
+def _policy(policy: Policy) -> PolicyView:
+    return PolicyView(
+        policy.id, policy.effect, policy.because, policy.file, policy.line, policy.column, dict(policy.annotations), policy.text
+    )
+
+
+def _problem(problem: Problem) -> ProblemView:
+    return ProblemView(problem.file, problem.line, problem.column, problem.message, problem.policy, problem.is_warning)
+
+
+def _activation(each: Activation) -> ActivationView:
+    return ActivationView(each.number, each.revision, each.at_ns / 1e9, each.by, each.why, each.verb)
