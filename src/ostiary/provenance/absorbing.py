@@ -39,15 +39,15 @@ class Step(NamedTuple):
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths; `*.id` means the last step anywhere."""
 
-    __slots__ = ("_attested", "_directory", "_steps")
+    __slots__ = ("_attested", "_directory", "steps")
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory = attested, directory
-        self._steps: dict[tuple[str, str], Step] = {}
+        self.steps: dict[tuple[str, str], Step] = {}
 
     def step(self, path: str, key: str) -> Step:
         """Return the field `key` of the object at `path`. A key is one step, whatever is in it."""
-        found = self._steps.get((path, key))
+        found = self.steps.get((path, key))
         if found is None:
             name = key.replace(".", "\u2024")
             here = f"{path}.{name}" if path else name
@@ -55,8 +55,8 @@ class Fields:
             found = Step(
                 here, name, here in self._attested or anywhere in self._attested, here in self._directory or anywhere in self._directory
             )
-            if len(self._steps) < 1_024 and len(key) < 128:
-                self._steps[(path, key)] = found
+            if len(self.steps) < 1_024 and len(key) < 128:
+                self.steps[(path, key)] = found
         return found
 
 
@@ -66,6 +66,9 @@ def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
     return Fields(attested, directory)
 
 
+CONTAINERS = (dict, list)
+NOTHING: frozenset[str] = frozenset()
+DIGITS = frozenset("+0123456789")
 ROOT = Step("", "", is_attested=False, is_directory=False)
 Own = list[tuple[Any, Step]]
 """The scalars of one record."""
@@ -84,6 +87,7 @@ class Absorber:
     """True when the call itself asked for one object by a name or number that is safe."""
     text: list[str] = field(default_factory=list)
     """Somebody's text that was found."""
+    keys: set[str] = field(default_factory=set)
     has_somebodys: bool = False
     """True once a text was found that nobody vouches for."""
     nodes: int = 0
@@ -121,15 +125,15 @@ class Absorber:
             self.index.forget_some()
             self.has_somebodys = True
         elif isinstance(node, dict):
-            field_of, path = self.fields.step, step.path
+            known, path = self.fields.steps.get, step.path
             for key, item in node.items():
-                inner = field_of(path, key)
-                if isinstance(item, dict | list):
+                inner = known((path, key)) or self.fields.step(path, key)
+                if type(item) in CONTAINERS:
                     self._collect(item, inner, own, nested, depth + 1)
                 else:
                     own.append((item, inner))
             self.nodes += len(node)
-            self.text.extend(node)
+            self.keys.update(node)
         elif isinstance(node, list):
             if any(isinstance(item, dict | list) for item in node):
                 nested.append((node, step))
@@ -139,13 +143,14 @@ class Absorber:
         else:
             own.append((node, step))
 
-    def _names(self, own: Own) -> set[str]:
+    def _names(self, own: Own) -> set[str] | frozenset[str]:
         """Return the keys by which the user named this record, from its vouched fields only."""
-        found: set[str] = set()
+        found: set[str] | frozenset[str] = NOTHING
+        shares_no_word = self.index.shares_no_word
         for value, step in own:
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
-                    if not self.index.shares_no_word(value) or value[:1] in "+0123456789":
+                    if not shares_no_word(value) or value[:1] in DIGITS:
                         found |= self._named_by(value, step)
                 elif type(value) is int and is_identifier(step.name):
                     found |= self._numbered_by(value, step)
@@ -194,6 +199,8 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
         return [f"#@{server}:{key}"] if is_identifier(name) else [f"n:{key}"]
     if not isinstance(value, str) or not value or len(value) > forms.MAX_VALUE:
         return []
+    if "@" in value and forms.is_mail(value):
+        return [f"e:{fold(value)}"]
     keys = [f"w:{plain_key(value)}"]
     found = forms.whole(value)
     if found is None or not found.keys:

@@ -184,7 +184,7 @@ class Provenance:
             else:
                 absorber.text.extend(absorbing.strings(tree, index))
                 absorber.has_somebodys = True
-        absorbing.note_text(index, absorber.text, somebody)
+        absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
 
     def _lent(self, flow: Flow, action: Action, content: Any) -> None:

@@ -204,12 +204,17 @@ def whole(text: str) -> Found | None:
         return None
     if _NUMERIC.match(text):
         return Found(0, len(text), "amount", (f"n:{decimal_key(text)}",))
-    if _MAIL.fullmatch(text):
+    if "@" in text and is_mail(text):
         return Found(0, len(text), "mail", (f"e:{fold(text)}",))
     if _MAY_HOLD_VALUE.search(text) is None:
         return None
     found = scan(text)
     return found[0] if len(found) == 1 and found[0].start == 0 and found[0].end == len(text) else None
+
+
+def is_mail(text: str) -> bool:
+    """Say whether a text is one e-mail address."""
+    return _MAIL.fullmatch(text) is not None
 
 
 def domains(text: str) -> list[str]:

@@ -148,11 +148,10 @@ class ValueIndex:
 
     def trust(self, keys: Iterable[str], source: int) -> None:
         """Remember keys of values a trusted source vouches for; a better origin known before stays."""
-        rank = RANK[self.sources[source].origin]
         for long_key in keys:
-            key = shorten(long_key)
+            key = long_key if len(long_key) <= MAX_KEY else shorten(long_key)
             known = self._trusted.get(key)
-            if known is None or RANK[self.sources[known].origin] > rank:
+            if known is None or (known != source and RANK[self.sources[known].origin] > RANK[self.sources[source].origin]):
                 self._trusted.put(key, source)
                 if key[:2] == "n:":
                     self._count(key)
@@ -175,7 +174,7 @@ class ValueIndex:
 
     def shares_no_word(self, text: str) -> bool:
         """Say, quickly, that no word of a text stands in the user's own words."""
-        return self._vocabulary.isdisjoint(fold(text).split())
+        return self._vocabulary.isdisjoint((text.lower() if text.isascii() else fold(text)).split())
 
     def said(self, text: str) -> bool:
         """Say whether a text stands, whole and word by word, in the user's own words, and names something.
