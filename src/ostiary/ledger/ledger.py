@@ -1,19 +1,26 @@
 """The ledger as the pipeline sees it: `append` returns a receipt once the entry is durable, or raises."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 from ostiary.core.entry import Entry, Receipt
 from ostiary.core.errors import LedgerUnavailable
-from ostiary.ledger.leaf import FORMAT
+from ostiary.ledger.index import LedgerIndex, Projector, catch_up
+from ostiary.ledger.leaf import FORMAT, decode
 from ostiary.ledger.note import Signer, Verifier
+from ostiary.ledger.reader import LedgerReader
 from ostiary.ledger.recorder import Recorder
-from ostiary.ledger.recovery import rebuild
+from ostiary.ledger.recovery import next_counter, rebuild, unknown_outcome
 from ostiary.ledger.store import LedgerSource, LedgerStore
 from ostiary.ledger.tree import Tree
 from ostiary.ledger.vault import LedgerKeys, Vault
 from ostiary.ledger.writer import Pace, State, Writer
+
+log = logging.getLogger("ostiary.ledger")
+_RECOVERED = 512
+"""Open intents closed at a time."""
 
 
 class Ledger:
@@ -37,6 +44,8 @@ class Ledger:
         self._source: LedgerSource | None = None
         self._recorder: Recorder | None = None
         self._writer: Writer | None = None
+        self._index: LedgerIndex | None = None
+        self._projector: Projector | None = None
 
     @property
     def public_key(self) -> str:
@@ -66,6 +75,10 @@ class Ledger:
         self._recorder = Recorder(self._signer.origin, self._node, Vault(self._keys, self._source), counter)
         self._writer = Writer(self._store, tree, self._signer, loop, pace=self._pace, clock_ns=self._clock_ns)
         self._writer.start()
+        assert self._index is not None
+        self._projector = Projector(self._store.source(), self._index, lambda: self.size)
+        await self._close_open_intents()
+        self._projector.start()
 
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry and return when it is durable. Raises LedgerUnavailable, or InvalidAction for what cannot be recorded."""
@@ -76,6 +89,15 @@ class Ledger:
         if reason:
             raise LedgerUnavailable(reason)
         return await writer.submit(recorder.record(entry))
+
+    @property
+    def index_lag(self) -> int:
+        """Durable entries the search index does not have yet."""
+        return self._projector.lag if self._projector else 0
+
+    def reader(self) -> LedgerReader:
+        """Open a reader with this ledger's keys, of its own connections; close it before the ledger."""
+        return LedgerReader(self._store.source(), self._store.index(is_readonly=True), self._keys)
 
     async def seal(self) -> bytes:
         """Return a checkpoint over everything acknowledged so far."""
@@ -91,10 +113,28 @@ class Ledger:
             await asyncio.to_thread(self._writer.join)
             if self._writer.state.is_ok:
                 self._writer.state = State(False, "the ledger is closed")
+        if self._projector is not None:
+            await asyncio.to_thread(self._projector.stop)
+            self._projector.close()
         if self._source is not None:
             self._source.close()
             self._source = None
         self._store.close()
+
+    async def _close_open_intents(self) -> None:
+        """Say of every action that was allowed and never ended that its outcome is unknown."""
+        assert self._index is not None
+        assert self._source is not None
+        places = self._index.open_intents()
+        if places:
+            log.warning("%d actions had begun and their outcome is unknown; each is recorded so", len(places))
+        for start in range(0, len(places), _RECOVERED):
+            entries = [
+                unknown_outcome(decode(leaf), self._clock_ns())
+                for at in places[start : start + _RECOVERED]
+                for _, leaf in self._source.leaves(at, at + 1)
+            ]
+            await asyncio.gather(*map(self.append, entries))
 
     def _open(self) -> tuple[Tree, int]:
         self._store.lock()
@@ -102,10 +142,12 @@ class Ledger:
         try:
             source = self._store.source()
             tree = rebuild(source, Verifier.parse(self._signer.vkey))
-            counter = tree.size
+            counter = next_counter(source, self._node, tree.size)
             source.close()
             self._store.open({"format": str(FORMAT), "origin": self._signer.origin, "vkey": self._signer.vkey})
             self._source = self._store.source()
+            self._index = self._store.index()
+            catch_up(self._source, self._index, tree.size)
         except BaseException:
             if source is not None:
                 source.close()

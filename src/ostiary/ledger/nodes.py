@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from ostiary.core.errors import LedgerTampered
 from ostiary.ledger.store import LedgerSource
-from ostiary.ledger.tree import TILE_HEIGHT, TILE_WIDTH, fold, leaf_hash, node_hash
+from ostiary.ledger.tree import TILE_HEIGHT, TILE_WIDTH, leaf_hash, reduce_row
 
 _CACHED_ROWS = 64
 
@@ -26,9 +26,7 @@ class Nodes:
         hashes = row[offset : offset + (1 << inner)]
         if len(hashes) != 1 << inner:
             raise LedgerTampered(f"the tree has no node {n} at level {level}")
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-        return hashes[0]
+        return reduce_row(hashes)
 
     def row(self, height: int, number: int) -> list[bytes]:
         """Return the hashes of one tile (c2sp.org/tlog-tiles), full or partial."""
@@ -56,7 +54,4 @@ class Nodes:
         return [self._tile_root(height - 1, at) for at in range(first, first + max(width, 0))]
 
     def _tile_root(self, height: int, number: int) -> bytes:
-        hashes = self._read(height, number)
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-        return fold(hashes)
+        return reduce_row(self._read(height, number))

@@ -6,7 +6,10 @@ that was released is never gone back on.
 
 from collections.abc import Callable
 
+from ostiary.core.entry import Entry, Family, Kind
 from ostiary.core.errors import CheckpointMismatch, InvalidConfig, LedgerTampered
+from ostiary.core.ids import new_id
+from ostiary.ledger.leaf import Leaf, skeleton
 from ostiary.ledger.nodes import Nodes
 from ostiary.ledger.note import Checkpoint, Verifier
 from ostiary.ledger.store import LedgerSource
@@ -55,6 +58,40 @@ def rebuild(source: LedgerSource, verifier: Verifier, step: Callable[[int], None
         if root_of(old, nodes) != wanted[old].root:
             raise _mismatch(old)
     return tree
+
+
+def next_counter(source: LedgerSource, node: str, size: int) -> int:
+    """Return the number that follows the last entry of a node."""
+    for high in range(size, max(0, size - BLOCK), -256):
+        for _, raw in reversed([*source.leaves(max(0, high - 256), high)]):
+            leaf = skeleton(raw)
+            if leaf.node == node:
+                return leaf.n + 1
+    return 0
+
+
+def unknown_outcome(leaf: Leaf, at_ns: int) -> Entry:
+    """Return the outcome of an intent that nobody will ever settle."""
+    return Entry(
+        id=new_id(),
+        family=Family(leaf.family),
+        kind=Kind.OUTCOME,
+        at_ns=at_ns,
+        boundary=leaf.boundary,
+        actor=leaf.actor,
+        user=leaf.user,
+        on_behalf_of=leaf.on_behalf_of,
+        owner=leaf.owner,
+        session=leaf.session,
+        verb=leaf.verb,
+        action=leaf.action,
+        resource=leaf.resource,
+        intent=leaf.id,
+        decision=leaf.decision,
+        code="unknown",
+        policies=leaf.policies,
+        policy_revision=leaf.policy_revision,
+    )
 
 
 def _check_owner(vkey: str, verifier: Verifier) -> None:

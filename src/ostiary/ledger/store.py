@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ostiary.ledger.tree import Tile
+
+if TYPE_CHECKING:
+    from ostiary.ledger.index import LedgerIndex
 
 
 class SealedPart(NamedTuple):
@@ -113,6 +116,10 @@ class LedgerStore(Protocol):
 
     def source(self) -> LedgerSource:
         """Open a reader that changes nothing. Safe to use from any one thread at a time."""
+        ...
+
+    def index(self, *, is_readonly: bool = False) -> "LedgerIndex":
+        """Open the search index, for the projector or for one reader."""
         ...
 
     def open(self, meta: Mapping[str, str]) -> None:

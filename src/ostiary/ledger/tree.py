@@ -49,6 +49,13 @@ class Tree:
             raise ValueError("a block must be aligned")
         self._place(node, level)
 
+    def append_tile(self, row: Sequence[bytes]) -> None:
+        """Add 256 leaves by their hashes, where a tile begins."""
+        if len(row) != TILE_WIDTH or self.size % TILE_WIDTH:
+            raise ValueError("a tile must be whole and aligned")
+        self.full.append((0, self.size >> TILE_HEIGHT, b"".join(row)))
+        self._place(reduce_row(row), TILE_HEIGHT)
+
     def root(self) -> bytes:
         """Return the root hash of the tree as it stands."""
         return fold(self._peaks)
@@ -97,6 +104,13 @@ class Tree:
         tree = cls()
         tree.size, tree._peaks = size, list(peaks)
         return tree
+
+
+def reduce_row(row: Sequence[bytes]) -> bytes:
+    """Return the root over a power of two of hashes."""
+    while len(row) > 1:
+        row = [sha256(b"\1" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]
+    return row[0]
 
 
 def fold(peaks: Sequence[bytes]) -> bytes:

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ostiary.core.errors import LedgerTampered, LedgerUnavailable
+from ostiary.ledger.index import LedgerIndex
 from ostiary.ledger.store import Batch, DataKey, Identity, LedgerSource, SealedPart
+from ostiary.storage.sqlite_files import connect, insert_rows, sync_directory
+from ostiary.storage.sqlite_ledger_index import SqliteLedgerIndex
 
 PART_BITS = 6
 """A part's row id is its entry's index times 64 plus its number."""
@@ -29,33 +32,6 @@ CREATE TABLE IF NOT EXISTS data_keys (id BLOB PRIMARY KEY, subject BLOB NOT NULL
     wrapped BLOB NOT NULL, UNIQUE (subject, retention, quarter)) WITHOUT ROWID;
 """
 _BALLAST = 16 * 1024 * 1024
-
-
-def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
-    """Open one database, for reading without changing a byte of it, or for writing with every commit synced."""
-    if is_readonly:
-        return _connect_readonly(path)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")
-    connection.execute("PRAGMA secure_delete=ON")
-    return connection
-
-
-def _connect_readonly(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=5.0, isolation_level=None
-    )
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        wal = path.with_name(path.name + "-wal")
-        if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
-            raise
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False, isolation_level=None)
-    return connection
 
 
 class SqliteLedgerSource:
@@ -194,6 +170,10 @@ class SqliteLedgerStore:
         """Open a reader of its own connections."""
         return SqliteLedgerSource(self._directory)
 
+    def index(self, *, is_readonly: bool = False) -> LedgerIndex:
+        """Open the search index, for the projector or for one reader."""
+        return SqliteLedgerIndex(self._directory / "index.db", is_readonly=is_readonly)
+
     def open(self, meta: Mapping[str, str]) -> None:
         """Open both databases for writing, creating them the first time."""
         self._keys = self._writable("keys.db", _KEY_TABLES)
@@ -201,7 +181,7 @@ class SqliteLedgerStore:
         self._ledger.execute("BEGIN IMMEDIATE")
         self._ledger.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
         self._ledger.execute("COMMIT")
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def _writable(self, name: str, tables: str) -> sqlite3.Connection:
         path = self._directory / name
@@ -217,9 +197,13 @@ class SqliteLedgerStore:
         ledger = _opened(self._ledger)
         ledger.execute("BEGIN IMMEDIATE")
         first = batch.first
-        _insert(ledger, "INSERT INTO entries VALUES ", 2, [value for at, leaf in enumerate(batch.leaves, first) for value in (at, leaf)])
+        insert_rows(
+            ledger, "INSERT INTO entries VALUES ", 2, [value for at, leaf in enumerate(batch.leaves, first) for value in (at, leaf)]
+        )
         if batch.parts:
-            _insert(ledger, "INSERT INTO parts VALUES ", 4, [v for index, n, part in batch.parts for v in (index << PART_BITS | n, *part)])
+            insert_rows(
+                ledger, "INSERT INTO parts VALUES ", 4, [v for index, n, part in batch.parts for v in (index << PART_BITS | n, *part)]
+            )
         if batch.tiles:
             ledger.executemany("INSERT INTO tiles VALUES (?, ?)", [(level << _TILE_BITS | n, hashes) for level, n, hashes in batch.tiles])
         self._save_checkpoint(ledger)
@@ -247,7 +231,7 @@ class SqliteLedgerStore:
         finally:
             os.close(descriptor)
         temporary.replace(self._directory / "checkpoint")
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
         self._unsaved = (size, note)
 
     def free_bytes(self) -> int:
@@ -288,21 +272,3 @@ def _opened(connection: sqlite3.Connection | None) -> sqlite3.Connection:
     if connection is None:
         raise LedgerUnavailable("the ledger is not open")
     return connection
-
-
-def _insert(connection: sqlite3.Connection, sql: str, width: int, values: list[object]) -> None:
-    """Insert many rows in few statements: each statement is one turn at the interpreter lock, not one a row."""
-    row = "(" + ",".join("?" * width) + ")"
-    start, left = 0, len(values) // width
-    while left:
-        count = min(128, 1 << left.bit_length() - 1)
-        connection.execute(sql + ",".join([row] * count), values[start : start + count * width])
-        start, left = start + count * width, left - count
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
