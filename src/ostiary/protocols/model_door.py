@@ -1,7 +1,7 @@
 """What the model wires share: one request from credential to answer. Each wire brings its paths, shapes and errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, Self
 
 from ostiary.boundaries.agent_model import AgentModel, Dialect, Flight, Translator
@@ -25,10 +25,10 @@ class Wire(Protocol):
     """One provider's wire: what it calls things and how it says no."""
 
     name: str
+    provider: str
 
-    @property
-    def dialect(self) -> Dialect:
-        """How its upstreams are spoken to."""
+    def dialect(self, headers: Mapping[str, str], /) -> Dialect:
+        """Return how its upstreams are spoken to for a client that sent `headers`. Raises InvalidAction."""
         ...
 
     def check(self, verb: str, body: dict[str, Any], /) -> None:
@@ -114,26 +114,27 @@ class ModelDoor:
             body = await call.body(MAX_BODY)
             arguments = parse_object(body, max_bytes=MAX_BODY)
             self._wire.check(verb, arguments)
+            dialect = self._wire.dialect(call.headers)
         except InvalidAction as error:
             await self._refuse(call, passage, await self._models.pipeline.refuse(passage, refusal_of(error)))
             return
-        model = await self._models.admit(passage, self._wire.dialect.provider, arguments, len(body))
+        model = await self._models.admit(passage, self._wire.provider, arguments, len(body))
         if isinstance(model, Refusal):
             await self._refuse(call, passage, model)
             return
         flight = Flight(self._models.pipeline, passage)
         with Presence(call, flight):
             if passage.acting[1].arguments.get("stream") is True:
-                await self._stream(call, passage, model, flight)
+                await self._stream(call, passage, model, dialect, flight)
                 return
-            answer = await self._models.complete(passage, model, self._wire.dialect, flight, verb)
+            answer = await self._models.complete(passage, model, dialect, flight, verb)
         if isinstance(answer, Refusal):
             await self._refuse(call, passage, answer)
         else:
             await call.respond_json(200, answer, passage_headers(passage))
 
-    async def _stream(self, call: Call, passage: Passage, model: Model, flight: Flight) -> None:
-        opened = await self._models.open(passage, model, self._wire.dialect, flight)
+    async def _stream(self, call: Call, passage: Passage, model: Model, dialect: Dialect, flight: Flight) -> None:
+        opened = await self._models.open(passage, model, dialect, flight)
         if isinstance(opened, Refusal):
             await self._refuse(call, passage, opened)
             return
@@ -151,7 +152,7 @@ class ModelDoor:
             return
         visible = [
             self._wire.model(model)
-            for model in self._models.models(self._wire.dialect.provider)
+            for model in self._models.models(self._wire.provider)
             if self._may_see(session, self._models.action(model.name)) and (not name or model.name == name)
         ]
         if not name:

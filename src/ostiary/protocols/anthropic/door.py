@@ -1,18 +1,19 @@
 """Serves `/anthropic/v1/…` to Anthropic's official clients, errors included."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ostiary.boundaries.agent_model import AgentModel
 from ostiary.core.decision import Refusal
-from ostiary.core.errors import UpstreamUnavailable
+from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.ports import ContentStream
 from ostiary.core.registry import Model
 from ostiary.protocols.anthropic.shape import check_count, check_messages
 from ostiary.protocols.anthropic.stream import EventTranslator
 from ostiary.protocols.model_door import MaySee, ModelDoor, members, spoken
 
-VERSION = "2023-06-01"
+VERSIONS = ("2026-10-21", "2023-06-01")
+"""The versions of the API this wire speaks; the first is sent for clients that name none."""
 _PATHS = {"generate": "messages", "count_tokens": "messages/count_tokens"}
 _TYPES = {
     202: "permission_error",
@@ -37,14 +38,16 @@ class AnthropicDialect:
 
     provider = "anthropic"
 
+    def __init__(self, version: str = VERSIONS[0]) -> None:
+        self._version = ("anthropic-version", version)
+
     def endpoint(self, model: Model, verb: str) -> str:
         """Return the URL of messages or of their token count."""
         return f"{model.url.rstrip('/').removesuffix('/v1')}/v1/{_PATHS[verb]}"
 
     def headers(self, secret: str) -> Sequence[tuple[str, str]]:
         """Return the key and the version of the API that this wire is."""
-        version = ("anthropic-version", VERSION)
-        return (version, ("x-api-key", secret)) if secret else (version,)
+        return (self._version, ("x-api-key", secret)) if secret else (self._version,)
 
     def accept(self, verb: str, answer: Any) -> dict[str, Any]:
         """Return a message or a count. Raises UpstreamUnavailable for anything else."""
@@ -73,10 +76,17 @@ class AnthropicDialect:
 class AnthropicWire:
     """Implements `protocols.model_door.Wire`."""
 
-    name = "anthropic"
+    name = provider = "anthropic"
 
     def __init__(self) -> None:
-        self.dialect = AnthropicDialect()
+        self._dialects = {version: AnthropicDialect(version) for version in VERSIONS}
+
+    def dialect(self, headers: Mapping[str, str]) -> AnthropicDialect:
+        """Return the dialect of the version that the client speaks. Raises InvalidAction."""
+        found = self._dialects.get(headers.get("anthropic-version", VERSIONS[0]))
+        if found is None:
+            raise InvalidAction(f"this version of the API is not spoken here: send `anthropic-version: {VERSIONS[0]}`")
+        return found
 
     def check(self, verb: str, body: dict[str, Any]) -> None:
         """Check a request. Raises InvalidAction."""
@@ -91,7 +101,8 @@ class AnthropicWire:
 
     def model(self, model: Model) -> dict[str, Any]:
         """Return a model object."""
-        return {"type": "model", "id": model.name, "display_name": model.name, "created_at": "1970-01-01T00:00:00Z"}
+        shown: dict[str, Any] = {"type": "model", "id": model.name, "display_name": model.name}
+        return shown | {"created_at": "1970-01-01T00:00:00Z", "lifecycle": "active"}
 
     def listing(self, models: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the one page there is."""

@@ -47,7 +47,7 @@ FIELDS: Mapping[str, Kind] = {
 MESSAGE = frozenset({"role", "content"})
 BLOCK = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content", "is_error", "cache_control", "citations"})
 TOOL = frozenset({"type", "name", "description", "input_schema", "cache_control", "strict"})
-_CLIENT_TOOLS = re.compile(r"(custom|(bash|text_editor|computer|memory)_\d{8})\Z")
+_CLIENT_TOOLS = re.compile(r"(custom|(bash|text_editor|computer|memory|computer_toolset|browser_toolset)_\d{8})\Z")
 """Tools that the client runs; all others are run by the provider."""
 
 

@@ -109,6 +109,8 @@ class EventTranslator:
             started["data"] = _opaque(block.get("data"))
         elif kind == "tool_use":
             started |= {"id": word(block.get("id"), ""), "name": word(block.get("name"), ""), "input": {}}
+            if block.get("toolset_name") is not None:
+                started["toolset_name"] = word(block["toolset_name"])
             self._tools[f"tool:{index}"] = started["name"]
         else:
             raise UpstreamUnavailable(f"the upstream sent a block `{kind[:60]}`, which nobody asked for")

@@ -1,6 +1,6 @@
 """Serves `/openai/v1/…` to OpenAI's official clients, errors included."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ostiary.boundaries.agent_model import AgentModel
@@ -59,10 +59,14 @@ class OpenAiDialect:
 class OpenAiWire:
     """Implements `protocols.model_door.Wire`."""
 
-    name = "openai"
+    name = provider = "openai"
 
     def __init__(self) -> None:
-        self.dialect = OpenAiDialect()
+        self._dialect = OpenAiDialect()
+
+    def dialect(self, _headers: Mapping[str, str]) -> OpenAiDialect:
+        """Return the one dialect there is."""
+        return self._dialect
 
     def check(self, _verb: str, body: dict[str, Any]) -> None:
         """Check a chat completion request. Raises InvalidAction."""
