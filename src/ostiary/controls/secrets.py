@@ -25,8 +25,9 @@ _POSIX = {
     "xdigit": "0-9A-Fa-f",
     "space": r"\s",
 }
-_NEAR = r"(?i:\b[\w.-]{{0,50}}?{near}[ \t\w.-]{{0,20}})['\"\s]{{0,3}}(?:=|>|:{{1,3}}=|\|\||:|=>|\?=|,)\x1e?[`'\"\s=]{{0,5}}({value})(?![\w/+=-])"
-_NEAR_COARSE = r"{near}[ \t\w.-]{{0,20}}['\" \t]{{0,3}}(?:=|>|:|,)\x1e?[`'\" =]{{0,5}}[\w/+=.-]{{10}}"
+_ASSIGNED = r"[ \t\w.-]{{0,20}}['\" \t]{{0,3}}(?:=|>|:{{1,3}}=|\|\||:|=>|\?=|,)\x1e?[`'\" \t=]{{0,5}}"
+_NEAR = rf"(?i:\b[\w.-]{{{{0,50}}}}?{{near}}){_ASSIGNED}({{value}})(?![\w/+=-])"
+_NEAR_COARSE = rf"{{near}}{_ASSIGNED}[\w/+=.%:-]{{{{10}}}}"
 
 
 @cache
@@ -57,39 +58,34 @@ def entropy(text: str) -> float:
 
 def translate(expression: str) -> str:
     """Return a Go (RE2) expression as Python reads it: flags in mid-pattern become groups, POSIX classes their like."""
-    text = re.sub(r"\[:(\w+):\]", lambda match: _POSIX[match[1]], expression)
-    text = text.replace(r"\z", r"\Z")
-    out, closers, depth, at = [], [], 0, 0
+    text = re.sub(r"\[:(\w+):\]", lambda match: _POSIX[match[1]], expression).replace(r"\z", r"\Z")
+    out: list[str] = []
+    opened: list[tuple[int, str]] = []
+    depth = at = 0
     while at < len(text):
-        if text[at] == "\\":
-            out.append(text[at : at + 2])
-            at += 2
-            continue
-        if text[at] == "[":
-            end = _class_end(text, at)
-            out.append(text[at:end].replace("[", r"\[").replace(r"\[", "[", 1).replace("\\\\[", "\\["))
+        char, flags = text[at], _FLAG_GROUP.match(text, at)
+        if char == "\\" or char == "[":
+            end = at + 2 if char == "\\" else _class_end(text, at)
+            out.append(text[at:end] if char == "\\" else "[" + text[at + 1 : end].replace("[", r"\["))
             at = end
             continue
-        flags = _FLAG_GROUP.match(text, at)
         if flags and flags.end() > at + 3:
-            out.append(f"(?{flags[1]}{flags[2] or ''}:".replace("U", ""))
-            closers.append(depth)
+            opened.append((depth, f"(?{flags[1]}{flags[2] or ''}:".replace("U", "")))
+            out.append(opened[-1][1])
             at = flags.end()
             continue
-        if text[at] == "(":
-            depth += 1
-        elif text[at] == ")":
-            while closers and closers[-1] == depth:
-                out.append(")")
-                closers.pop()
+        here = [group for level, group in opened if level == depth]
+        if char == "|" and here:
+            # the flags hold in the next branch too, a group would end with this one
+            char = ")" * len(here) + "|" + "".join(here)
+        elif char == ")":
+            char = ")" * len(here) + ")"
+            opened = [(level, group) for level, group in opened if level != depth]
             depth -= 1
-        elif text[at] == "|" and closers and closers[-1] == depth:
-            out.append("|")
-            at += 1
-            continue
-        out.append(text[at])
+        depth += char == "("
+        out.append(char)
         at += 1
-    return "".join(out) + ")" * len(closers)
+    return "".join(out) + ")" * len(opened)
 
 
 def _class_end(text: str, start: int) -> int:
