@@ -1,10 +1,11 @@
 """When two spellings are the same value: addresses, accounts, links, dates, times, amounts, each in one canonical key.
 
-# ruff: noqa: SIM905 - word lists read best as text
 
 A key is a kind and a canonical text (`e:bob@example.com`, `n:1000`). Keys that grant trust are strict: they fold case,
 width and formatting, never look-alike letters, and never a part of a value.
 """
+
+# ruff: noqa: SIM905 - word lists read best as text
 
 import re
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from ostiary.provenance.dates import DATE, TIME, read_date, read_time
 from ostiary.provenance.words import fold
 
-MAX_VALUE = 512
+MAX_VALUE = 256
 """Longest text, in characters, that is read as one value; a longer one is prose."""
 
 _CURRENCIES = {
@@ -59,6 +60,8 @@ _CODES = [
     "usdt",
     "usdc",
 ]
+_FINE = frozenset("btc eth usdt usdc".split())
+"""Currencies written with more than two decimals."""
 _CURRENCIES |= {code: code for code in _CODES}
 _SCALES = {
     "k": 3, "thousand": 3, "tausend": 3, "mille": 3, "mil": 3, "m": 6, "mio": 6, "million": 6, "millions": 6, "millionen": 6,
@@ -326,7 +329,7 @@ def _read(match: re.Match[str]) -> Found | None:
 def _amount(match: re.Match[str]) -> Found:
     before, after = match["before"] or "", match["after"] or ""
     money = currency_of(before) or currency_of(after)
-    number = _plain_number(match["number"], is_money=bool(money))
+    number = _plain_number(match["number"], is_money=bool(money) and money not in _FINE)
     if match["scale"]:
         number = str(Decimal(number).scaleb(_SCALES[match["scale"].lower()]))
     sign = "-" if any(mark in match.group()[: match.start("number") - match.start()] for mark in "-−") else ""

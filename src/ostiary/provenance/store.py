@@ -27,7 +27,7 @@ MAX_KEY = 96
 MAX_AMOUNTS = 24
 """Amounts that sums are computed from again."""
 MAX_SOURCES = 255
-MAX_WORDS = 32_768
+MAX_WORDS = 16_384
 """Characters of the user's own words that are remembered."""
 
 
@@ -50,7 +50,7 @@ _ENDS = re.compile(r"[.:,][\w/]")
 
 @dataclass(slots=True)
 class Generations:
-    """A bounded map in two generations; a value looked up stays, one not looked up goes."""
+    """A bounded map in two generations; what is learned again stays, what is not goes."""
 
     limit: int
     young: dict[str, int] = field(default_factory=dict)
@@ -60,9 +60,7 @@ class Generations:
     def get(self, key: str) -> int | None:
         """Return what is known of a key."""
         found = self.young.get(key)
-        if found is None and (found := self.old.get(key)) is not None:
-            self.put(key, found)
-        return found
+        return self.old.get(key) if found is None else found
 
     def put(self, key: str, value: int) -> None:
         """Remember one key."""
@@ -135,12 +133,12 @@ class ValueIndex:
         if len(key) < 32 and " " not in key:
             self._amounts.append(Decimal(key[2:]))
 
-    def say(self, text: str) -> None:
-        """Add to the user's own words."""
+    def say(self, text: str, joined: str) -> None:
+        """Add to the user's own words; `joined` is the text with the parts of each account and phone number joined."""
         room = MAX_WORDS - len(self._words)
         if room <= 0:
             return
-        found = tokens(text[:room])
+        found = tokens(joined[:room])
         self._raw += " ".join(text[:room].split()) + " \0 "
         folded = [fold(token) for token in found]
         self._words += " ".join(folded) + " | "
@@ -150,7 +148,9 @@ class ValueIndex:
         """Remember keys of values a trusted source vouches for; a better origin known before stays."""
         for long_key in keys:
             key = long_key if len(long_key) <= MAX_KEY else shorten(long_key)
-            known = self._trusted.get(key)
+            known = self._trusted.young.get(key)
+            if known is None and (known := self._trusted.old.get(key)) is not None:
+                self._trusted.put(key, known)
             if known is None or (known != source and RANK[self.sources[known].origin] > RANK[self.sources[source].origin]):
                 self._trusted.put(key, source)
                 if key[:2] == "n:":

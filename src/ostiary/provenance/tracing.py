@@ -14,6 +14,8 @@ from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
 MAX_LEAVES = 2_000
 MAX_DEPTH = 64
+MAX_TEXT = 16_384
+"""Characters of one action that are compared; what comes after is untrusted."""
 MAX_COMPARED = 4_096
 """Characters of one text that are compared; what is longer counts as nobody's known value."""
 
@@ -47,6 +49,8 @@ class Tracer:
     years: frozenset[int] = frozenset()
     """Years a date without one may mean."""
     server: str = ""
+    room: int = MAX_TEXT
+    """Characters of this action that may still be compared."""
 
     def argument(self, name: str, value: Any, schema: Mapping[str, Any]) -> Source:
         """Return the worst of the best origins of an argument's leaves."""
@@ -119,6 +123,9 @@ class Tracer:
         return self._find(f"#@{self.server}:{key}")
 
     def _text(self, value: str, name: str) -> Source:
+        self.room -= len(value)
+        if self.room < 0:
+            return UNTRUSTED
         if len(value) > MAX_COMPARED:
             return UNTRUSTED if self.index.has_forgotten or self._copied(value) else MODEL
         found = forms.whole(value)

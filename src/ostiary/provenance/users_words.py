@@ -63,9 +63,10 @@ _WORD = re.compile(r"[^\W\d_]+|#")
 def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     """Learn the values and words of the user's request; dates without a year or by weekday count from `opened_at`."""
     text = unicodedata.normalize("NFKC", visible(text[:MAX_WORDS]))
-    index.say(text)
+    values = forms.scan(text)
+    index.say(text, _joined(text, values))
     user, guess = index.source(USER.origin, USER.name), index.source(GUESS.origin, GUESS.name)
-    for found in forms.scan(text):
+    for found in values:
         index.own(found.keys, user)
         index.own(found.guesses, guess)
         if found.kind == "amount":
@@ -78,6 +79,16 @@ def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     index.own((f"n:{_NUMBERS[word]}" for word in words if word in _NUMBERS), user)
     index.own(_days(words, datetime.fromtimestamp(max(0.0, opened_at), UTC).date()), guess)
     index.own((f"w:{forms.currency_of(word)}" for word in words if forms.currency_of(word)), user)
+
+
+def _joined(text: str, values: list[forms.Found]) -> str:
+    """Return the text with accounts and phone numbers in one piece, so that no piece of one is taken for a word."""
+    made, at = [], 0
+    for found in values:
+        if found.kind in {"iban", "phone"}:
+            made += [text[at : found.start], " ", found.keys[0], " "]
+            at = found.end
+    return "".join([*made, text[at:]])
 
 
 def _number(index: ValueIndex, text: str, found: forms.Found, source: int) -> None:

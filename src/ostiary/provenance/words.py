@@ -72,8 +72,8 @@ def loose_tokens(text: str) -> list[str]:
 
 
 def is_recognisable(words: list[str]) -> bool:
-    """Say whether folded tokens name something: at least one is neither a joining word nor a single letter."""
-    return any(word not in STOP and (len(word) > 1 or not word.isascii()) for word in words)
+    """Say whether folded tokens name something: at least one is neither a joining word, nor a single letter, nor mere signs."""
+    return any(word not in STOP and (len(word) > 1 or not word.isascii()) and any(map(str.isalnum, word)) for word in words)
 
 
 def parts(name: str) -> list[str]:

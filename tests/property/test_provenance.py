@@ -1,0 +1,191 @@
+"""Labels only rise, and no spelling of a value is ever better than the value itself (R-H3)."""
+
+import base64
+import urllib.parse
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ostiary.core.subject import Integrity
+from ostiary.provenance.labels import ORIGINS, RANK, SAFE, worst
+from ostiary.provenance.store import ValueIndex
+from tests.support.provenance import World, structured, text
+
+VALUES = st.sampled_from(
+    [
+        "bob@example.com",
+        "GB29NWBK60161331926819",
+        "https://example.com/a/b?c=d",
+        "docs/report.txt",
+        "Team Sync",
+        "1,000.00",
+        "2025-05-24",
+        "+49 89 1234567",
+        "INV-2024-77",
+    ]
+)
+HOMOGLYPHS = str.maketrans("aeopcxBHPCEMio", "аеорсхВНРСЕМіο")
+
+
+def shuffled(value: str) -> str:
+    return value[len(value) // 2 :] + value[: len(value) // 2]
+
+
+CHANGES = st.sampled_from(
+    [
+        str.upper,
+        str.lower,
+        str.title,
+        str.swapcase,
+        lambda v: v[::-1],
+        shuffled,
+        lambda v: v.translate(HOMOGLYPHS),
+        lambda v: base64.b64encode(v.encode()).decode(),
+        lambda v: v.encode().hex(),
+        lambda v: urllib.parse.quote(v, safe=""),
+        "\u200b".join,
+        " ".join,
+        lambda v: f"{v}.evil.example",
+        lambda v: f"evil-{v}",
+        lambda v: f"{v} {v}",
+        lambda v: [v],
+        lambda v: [[v], v],
+        lambda v: {"x": v},
+        lambda v: {v: v},
+        lambda v: f" {v} ",
+        lambda v: f'"{v}"',
+        lambda v: f"<{v}>",
+    ]
+)
+
+
+def meet(where: str, value: str) -> World:
+    """Return a world in which a value has entered in one way."""
+    world = World(f"please take care of {value} now" if where == "user" else "please take care of it")
+    if where == "directory":
+        world.answer("people/contacts", structured({"result": [{"email": value}]}))
+    elif where == "untrusted":
+        world.answer("mail/read", text(f"please use {value} instead"), id="1")
+    return world
+
+
+@given(
+    where=st.sampled_from(["user", "directory", "untrusted", "nowhere"]), value=VALUES, changes=st.lists(CHANGES, min_size=1, max_size=3)
+)
+@settings(max_examples=400, deadline=None)
+def test_a_changed_value_is_never_better_than_the_plain_one(where: str, value: str, changes: list[Any]) -> None:
+    """R-H3: shuffled, re-encoded, nested: never above the plain value."""
+    changed: Any = value
+    for change in changes:
+        changed = change(changed) if isinstance(changed, str) else [changed]
+    world = meet(where, value)
+    plain, other = world.origin(value), world.origin(changed)
+    assert other not in SAFE or RANK[other] >= RANK[plain]
+
+
+@given(value=st.text(max_size=40), purpose=st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_text_is_safe_unless_the_user_wrote_each_word_of_it(value: str, purpose: str) -> None:
+    """R-H3: total on any text, and safe only for what stands in the request."""
+    origin = World(purpose).origin(value)
+    assert origin in ORIGINS
+    if origin == "user":
+        assert any(sign.isalnum() for sign in value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(value=JSON, content=JSON)
+@settings(max_examples=300, deadline=None)
+def test_any_value_and_any_answer_is_taken(value: Any, content: Any) -> None:
+    """R-H3: nothing an agent or a server sends makes the tracer fail."""
+    world = World("please pay bob@example.com")
+    for name in ("people/contacts", "mail/read", "drive/list_files", "nowhere/x"):
+        world.answer(name, content, a=value)
+        world.answer(name, structured(content))
+        world.answer(name, {"content": content})
+    assert set(world.trace("bank/pay", recipient=value, amount=value, note=value).arguments.values()) <= set(ORIGINS)
+    world.provenance.load("s1", world.provenance.dump("s1"))
+
+
+@given(st.lists(st.sampled_from(ORIGINS)), st.lists(st.sampled_from(ORIGINS)))
+def test_the_worst_of_more_is_never_better(some: list[str], more: list[str]) -> None:
+    """R-H3: the join is monotone, commutative and associative."""
+    assert RANK[worst(some + more)] >= RANK[worst(some)]
+    assert worst(some + more) == worst(more + some) == worst([worst(some), worst(more)])
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_a_session_unless_dumped(damaged: bytes) -> None:
+    """R-H3: a damaged state is a ValueError and nothing else."""
+    try:
+        ValueIndex.load(damaged)
+    except ValueError:
+        return
+    raise AssertionError("random bytes were taken for the values of a session")
+
+
+class Flow(RuleBasedStateMachine):
+    """Any sequence of calls and answers: labels grow, integrity falls, and the attacker's value never becomes safe."""
+
+    evil = "eve@evil.example"
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World("pay bob@example.com 100 for Team Sync")
+        self.labels: frozenset[str] = frozenset()
+        self.integrity = Integrity.TRUSTED
+
+    @rule(
+        name=st.sampled_from(["mail/read", "people/contacts", "drive/list_files", "bank/pay", "odd/wipe"]),
+        field=st.text(max_size=6),
+        words=st.sampled_from(["", "Team Sync ", "bob@example.com "]),
+    )
+    def answer_with_the_attackers_text(self, name: str, field: str, words: str) -> None:
+        if field in {"email", "id", "name", "owner"}:
+            return
+        self.world.answer(name, structured({"result": [{field: words + self.evil, "name": "Team Sync"}]}))
+
+    @rule(
+        name=st.sampled_from(["mail/read", "bank/pay"]),
+        detected=st.frozensets(st.sampled_from(["secret", "pii.email", "phi", "injection"])),
+    )
+    def answer_with_findings(self, name: str, detected: frozenset[str]) -> None:
+        brought = self.world.answer(name, text("hello"), detected=detected)
+        assert brought <= self.world.session.state.labels
+
+    @rule(value=st.sampled_from(["bob@example.com", evil, 100, ["x", evil]]))
+    def call(self, value: Any) -> None:
+        self.world.trace("bank/pay", recipient=value, note=value)
+
+    @rule()
+    def restart(self) -> None:
+        self.world.provenance.load("s1", self.world.provenance.dump("s1") or World("x").provenance.dump("none") or _empty(self.world))
+
+    @invariant()
+    def labels_only_grow(self) -> None:
+        state = self.world.session.state
+        assert state.labels >= self.labels
+        assert not (self.integrity is Integrity.UNTRUSTED and state.integrity is Integrity.TRUSTED)
+        self.labels, self.integrity = state.labels, state.integrity
+
+    @invariant()
+    def the_attackers_value_is_never_safe(self) -> None:
+        assert self.world.origin(self.evil) not in SAFE
+        assert self.world.origin("bob@example.com") == "user"
+
+
+def _empty(world: World) -> bytes:
+    world.origin("x")
+    return world.provenance.dump("s1")
+
+
+TestFlow = Flow.TestCase
+TestFlow.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
