@@ -1,10 +1,13 @@
 """A small company for policy tests: two people, two agents, mail, files and payments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
 from ostiary.core.decision import Approval, Context, Decision
+from ostiary.core.entry import Entry, Receipt
+from ostiary.core.errors import LedgerUnavailable, Unavailable
+from ostiary.core.ports import Change
 from ostiary.core.registry import Agent, Group, Model, Profile, Registry, Server, Tool, User
 from ostiary.core.subject import Authentication, Integrity, Principal, Session, SessionState, Status, Subject
 from ostiary.policy.engine import PolicyEngine
@@ -100,3 +103,37 @@ def decide(
 
 UNTRUSTED = Origins({"account": "untrusted", "amount": "user"}, "untrusted", frozenset({"account"}), frozenset({"account", "amount"}))
 """An account that came out of somebody's mail."""
+
+
+class MemoryState:
+    """A state store in memory that can be told to fail before or after it has written."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, str], bytes] = {}
+        self.fails = False
+
+    def load(self, kind: str) -> dict[str, bytes]:
+        return {name: body for (each, name), body in self.documents.items() if each == kind}
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        if self.fails:
+            raise Unavailable("the disk is full")
+        for change in changes:
+            if change.body is None:
+                self.documents.pop((change.kind, change.id), None)
+            else:
+                self.documents[change.kind, change.id] = change.body
+
+
+class MemoryLedger:
+    """A ledger in memory that can be told to fail."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.fails = False
+
+    async def append(self, entry: Entry) -> Receipt:
+        if self.fails:
+            raise LedgerUnavailable("the ledger cannot write")
+        self.entries.append(entry)
+        return Receipt(len(self.entries) - 1, b"\0" * 32)

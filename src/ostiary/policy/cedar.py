@@ -26,6 +26,7 @@ class Question(NamedTuple):
 class _Diagnostics(msgspec.Struct):
     reason: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    may_be_determining: tuple[str, ...] = ()
 
 
 class _Response(msgspec.Struct):
@@ -42,6 +43,8 @@ class Answer:
     errors: tuple[str, ...]
     is_open: bool = False
     """True when it depends on what is not known yet."""
+    candidates: tuple[str, ...] = ()
+    """Of an open answer: the policies that may decide."""
 
 
 _ESCAPES = {"\0": "\\0", "\t": "\\t", "\r": "\\r", "\n": "\\n", '"': '\\"', "'": "\\'", "\\": "\\\\"}
@@ -105,4 +108,4 @@ def _answer(found: _Response, *, is_open: bool) -> Answer:
     said = found.diagnostics
     known = found.decision in ("Allow", "Deny")
     errors = said.errors if known or is_open else (*said.errors, "the engine made no decision")
-    return Answer(found.decision == "Allow", said.reason, errors, is_open)
+    return Answer(found.decision == "Allow", said.reason, errors, is_open, said.may_be_determining)

@@ -57,10 +57,12 @@ def _hides(blanket: Policy, policy: Policy, covered: dict[str, frozenset[str]]) 
     """Say whether an unconditional policy leaves another nothing to decide."""
     if blanket is policy or (blanket.effect == "permit" and (policy.effect == "forbid" or policy.obligations)):
         return False
-    if not policy.node.clauses and blanket.effect == policy.effect and _scopes(blanket) == _scopes(policy):
-        return blanket.id < policy.id
-    is_wider = all(_covers(wide, narrow) for wide, narrow in zip(_scopes(blanket), _scopes(policy), strict=True))
-    return is_wider and bool(covered[policy.id]) and covered[policy.id] <= covered[blanket.id]
+    if not all(_covers(wide, narrow) for wide, narrow in zip(_scopes(blanket), _scopes(policy), strict=True)):
+        return False
+    if not covered[policy.id] or not covered[policy.id] <= covered[blanket.id]:
+        return False
+    is_twin = not policy.node.clauses and _scopes(blanket) == _scopes(policy) and covered[blanket.id] == covered[policy.id]
+    return not is_twin or blanket.effect != policy.effect or blanket.id < policy.id
 
 
 def _scopes(policy: Policy) -> tuple[pst.PrincipalOrResourceConstraint, pst.PrincipalOrResourceConstraint]:

@@ -16,7 +16,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_EXPIRY_S = 30 * 86400
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z", re.IGNORECASE)
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-_CAP = re.compile(r"[a-z_]+=[1-9][0-9]{0,11}\Z")
+_CAP = re.compile(r"(rows|tokens|bytes)=[1-9][0-9]{0,11}\Z")
 _EXPIRY = re.compile(r"[1-9][0-9]{0,5}[smhd]\Z")
 
 

@@ -22,6 +22,7 @@ OTHER_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "read_resource": ("Server",),
     "get_prompt": ("Server",),
     "complete": ("Server",),
+    "answer_request": ("Server",),
     "call_api": ("Api", "Operation"),
     "read_rows": ("Source",),
     "write_rows": ("Source",),
@@ -44,6 +45,7 @@ _ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "generate": {"stream": {"type": ["boolean", "null"]}, "max_tokens": {"type": ["integer", "null"]}},
     "read_resource": {"uri": {"type": "string"}},
     "get_prompt": {"name": {"type": "string"}},
+    "answer_request": {"method": {"type": "string"}},
     "call_api": {"method": {"type": "string"}, "path": {"type": "string"}},
     "open_session": {"purpose": {"type": "string"}, "scopes": {"type": "array", "items": {"type": "string"}}},
 }

@@ -15,8 +15,12 @@ from ostiary.policy.obligations import approval_rule, obligations_of
 from ostiary.policy.reading import mentions
 
 MAX_FILE_BYTES = 1_000_000
+MAX_NESTING = 32
+MAX_OPERATORS = 300
+"""Cedar's parser recurses, and a policy nested or chained without bound ends the process: found by attack."""
 _TOKEN = re.compile(r'//[^\n]*|\s+|"(?:\\.|[^"\\])*"|[A-Za-z_][A-Za-z0-9_]*|::|[=!<>]=|&&|\|\||\d+|.', re.DOTALL)
 _END = "unexpected end of input"
+_DEEPENING = frozenset({"&&", "||", ".", "+", "-", "*", "!", "!=", "==", "<", ">", "<=", ">=", "if", "has", "in", "like", "is", "::"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,8 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _parse(file: str, line: int, column: int, text: str) -> Policy | Problem:
+    if (deep := _too_deep(text)) is not None:
+        return Problem(file, line, column, deep)
     try:
         parsed: Any = cedar.policies_to_pst(text)
     except (ValueError, UnicodeError) as error:
@@ -133,6 +139,23 @@ def _parse(file: str, line: int, column: int, text: str) -> Policy | Problem:
     (node,) = parsed.static_policies.values()
     name = node.annotations.get("id", "")
     return Policy(name, replace(node, id=name), file, line, column, text)
+
+
+def _too_deep(text: str) -> str | None:
+    """Return why a policy must not reach the parser."""
+    depth = operators = 0
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if word in ("(", "[", "{"):
+            depth += 1
+        elif word in (")", "]", "}"):
+            depth -= 1
+        operators += word in _DEEPENING
+        if depth > MAX_NESTING:
+            return f"a policy is nested at most {MAX_NESTING} deep: split it"
+        if operators > MAX_OPERATORS:
+            return f"a policy has at most {MAX_OPERATORS} operators: split it"
+    return None
 
 
 def _offset(text: str, message: str) -> int:

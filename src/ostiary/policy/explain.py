@@ -1,0 +1,96 @@
+"""May X do Y to Z: the answer, and the lines of policy that say so."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ostiary.core.action import Action
+from ostiary.core.decision import Decision
+from ostiary.core.errors import Invalid
+from ostiary.core.subject import Principal, Session
+from ostiary.policy import cedar, context
+from ostiary.policy.cases import Case
+from ostiary.policy.engine import PolicyEngine, Snapshot
+from ostiary.policy.source import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A policy that says so, where it stands, and for which links of the chain."""
+
+    policy: str
+    effect: str
+    file: str
+    line: int
+    text: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An answer for people. `effect` is `allow`, `deny`, `hold`, or `depends` on arguments that were not given."""
+
+    effect: str
+    sentence: str
+    lines: tuple[Line, ...]
+    decision: Decision | None = None
+
+
+def explain(engine: PolicyEngine, case: Case) -> Explanation:
+    """Answer a case by the snapshot that decides now. Raises Invalid and NotFound for names that mean nothing."""
+    if not case.chain:
+        raise Invalid("say who asks: `user:alice`, `agent:invoice-bot`")
+    found = engine.snapshot
+    action, session = case.asked(found.schema), case.session(found.registry)
+    if case.arguments is None:
+        return _without_arguments(engine, found, session, action, case)
+    decision = engine.decide(session, action, case.origins, case.about)
+    sentence = _sentence(decision.effect.value, session, action, "; ".join((*decision.reasons, decision.remedy)))
+    return Explanation(decision.effect.value, sentence, _deciding(found, session, action, decision.policies), decision)
+
+
+def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, action: Action, case: Case) -> Explanation:
+    """Answer with arguments, origins and content open; certain only where they do not matter."""
+    answers = {link: _partly(found, session, link, action, case) for link in session.subject.chain}
+    certain = not any(answer.is_open or answer.errors for answer in answers.values())
+    if not engine.may_see(session, action):
+        effect, names = "deny", [name for answer in answers.values() for name in answer.reasons if not answer.is_allowed]
+    elif certain and all(answer.is_allowed for answer in answers.values()):
+        effect, names = "allow", [name for answer in answers.values() for name in answer.reasons]
+    elif certain:
+        effect, names = "hold", [name for answer in answers.values() for name in answer.reasons if not answer.is_allowed]
+    else:
+        effect, names = "depends", [name for answer in answers.values() for name in (*answer.reasons, *answer.candidates)]
+    why = "" if names else "no policy permits it to every link of the chain"
+    return Explanation(effect, _sentence(effect, session, action, why), _deciding(found, session, action, names))
+
+
+def _partly(found: Snapshot, session: Session, link: Principal, action: Action, case: Case) -> cedar.Answer:
+    uid, slice_ = found.slice(link, action)
+    facts = context.Facts(session, case.about, case.origins, {}, ())
+    built = context.unknown(slice_.plan, facts, approval=False)
+    question = cedar.Question(uid, action.name, (action.resource.type, action.resource.id), built)
+    return cedar.evaluate_partly(slice_.whole, found.graph.handle, question)
+
+
+def _deciding(found: Snapshot, session: Session, action: Action, names: Iterable[str]) -> tuple[Line, ...]:
+    lines = []
+    for name in dict.fromkeys(names):
+        policy = found.policies[name]
+        links = [f"{link.kind}:{link.name}" for link in session.subject.chain if name in found.slice(link, action)[1].policies]
+        lines.append(_line(policy, tuple(links)))
+    return tuple(lines)
+
+
+def _line(policy: Policy, links: tuple[str, ...]) -> Line:
+    return Line(policy.id, policy.effect, policy.file, policy.line, policy.text, links)
+
+
+def _sentence(effect: str, session: Session, action: Action, why: str) -> str:
+    who = " for ".join(f"{link.kind} `{link.name}`" for link in reversed(session.subject.chain))
+    said = {
+        "allow": "may",
+        "deny": "may not",
+        "hold": "may, once a person approves,",
+        "depends": "may, depending on arguments and where they come from,",
+    }[effect]
+    return f"{who} {said} do `{action.name}` on `{action.resource}`" + (f": {why}" if why else "")
