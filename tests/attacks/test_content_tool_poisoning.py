@@ -1,8 +1,10 @@
 """Tool poisoning and shadowing: a definition that gives orders is found, wherever it hides; an honest one is not."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -36,10 +38,7 @@ def test_everything_server_is_not_suspected() -> None:
     """R-K1: the protocol project's own test server passes."""
     sys.path.insert(0, str(shared("targets") / "mcp-everything-server"))
     try:
-        import asyncio
-
-        from mcp_everything_server.server import mcp
-
+        mcp = import_module("mcp_everything_server.server").mcp
         tools = [tool.model_dump(by_alias=True, exclude_none=True) for tool in asyncio.run(mcp.list_tools())]
     finally:
         sys.path.pop(0)

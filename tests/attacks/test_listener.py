@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from ostiary.protocols import listener as listener_module
 from ostiary.protocols.edge import Edge
+from ostiary.protocols.listener import Bounds
 from ostiary.protocols.wire import Call, Receive, Scope, Send
 from tests.support.listening import listening, raw
 
@@ -81,16 +81,14 @@ async def test_a_chunked_body_without_end_is_cut_at_the_limit() -> None:
     assert status(answer) == 413
 
 
-async def test_a_head_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_module, "HEAD_TIMEOUT_S", 0.2)
-    async with listening(edge()) as address:
+async def test_a_head_that_never_ends_is_cut() -> None:
+    async with listening(edge(), Bounds(head_s=0.2, drain_s=1)) as address:
         assert status(await raw(address, b"GET /echo HTTP/1.1\r\nHost: 127")) == 408
         assert status(await raw(address, b"")) == 408
 
 
-async def test_the_second_request_of_a_connection_has_its_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_module, "HEAD_TIMEOUT_S", 0.2)
-    async with listening(edge()) as address:
+async def test_the_second_request_of_a_connection_has_its_own_clock() -> None:
+    async with listening(edge(), Bounds(head_s=0.2, drain_s=1)) as address:
         answer = await raw(address, get().replace(b"Connection: close\r\n", b"") + b"GET /echo HTTP/1.1\r\n")
     assert answer.count(b"HTTP/1.1 200") == 1
     assert b"HTTP/1.1 408" in answer

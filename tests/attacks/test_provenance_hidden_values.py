@@ -1,6 +1,5 @@
 """The hijacked agent hides a foreign value where a tracer may not look: nested, in keys, too deep, too big, in odd types."""
 
-import json
 from typing import Any
 
 import pytest

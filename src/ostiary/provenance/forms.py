@@ -1,6 +1,5 @@
 """When two spellings are the same value: addresses, accounts, links, dates, times, amounts, each in one canonical key.
 
-
 A key is a kind and a canonical text (`e:bob@example.com`, `n:1000`). Keys that grant trust are strict: they fold case,
 width and formatting, never look-alike letters, and never a part of a value.
 """
