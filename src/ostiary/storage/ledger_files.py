@@ -5,10 +5,12 @@ import sqlite3
 from pathlib import Path
 
 from ostiary.core.errors import Corrupt, NotFound
+from ostiary.ledger.checking import Progress, Verification, cannot_tell, damaged
 from ostiary.ledger.index import LedgerIndex
 from ostiary.ledger.reader import LedgerReader
 from ostiary.ledger.vault import LedgerKeys
-from ostiary.ledger.verify import UNANCHORED, Problem, Progress, Verification, cannot_tell, verify_export, verify_source
+from ostiary.ledger.verify import verify_source
+from ostiary.ledger.verify_export import verify_export
 from ostiary.storage.sqlite_ledger import SqliteLedgerSource
 from ostiary.storage.sqlite_ledger_index import SqliteLedgerIndex
 
@@ -49,7 +51,7 @@ def verify(
             return cannot_tell(f"`{path}` is neither a data directory nor an export")
         return _verify_directory(ledger_directory(path), key, checkpoint, keys, progress, check_index=check_index)
     except Corrupt as error:
-        return Verification(False, problems=(Problem(error.detail),), notes=(UNANCHORED,))
+        return damaged(error.detail)
     except OSError as error:
         return cannot_tell(f"`{path}` cannot be read: {error.strerror or error}")
 
