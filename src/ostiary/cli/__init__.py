@@ -1,0 +1,122 @@
+"""The command line: `ostiary [--data DIR] [--url URL] NOUN VERB …`, one file a noun."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from ostiary import __version__
+from ostiary.cli.client import DEFAULT_DATA, place
+from ostiary.cli.output import say
+from ostiary.core.errors import Corrupt, Invalid, OstiaryError
+
+DONE, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
+"""Exit codes: done · the answer is no · usage or configuration · could not reach or write."""
+
+HELP = """Ostiary: the doorkeeper for enterprise AI.
+
+`--data DIR` names the gateway's data directory (default `ostiary-data`, or `$OSTIARY_DATA`), `--url URL` another gateway
+(or `$OSTIARY_URL`, with its key in `$OSTIARY_TOKEN`); both stand anywhere. `--json` prints objects.
+"""
+
+COMMANDS = {
+    "up": "gateway:up",
+    "demo": "gateway:demo",
+    "apply": "apply:apply",
+    "user": "users:app",
+    "agent": "agents:app",
+    "model": "registry:models",
+    "server": "registry:servers",
+    "api": "registry:apis",
+    "source": "registry:sources",
+    "group": "registry:groups",
+    "tool": "tools:app",
+    "session": "sessions:app",
+    "policy": "policies:app",
+    "approval": "approvals:app",
+    "audit": "audit:app",
+    "secret": "secrets:app",
+    "operator": "operators:app",
+    "doctor": "doctor:doctor",
+    "version": "version:version",
+    "completion": "version:completion",
+}
+"""Each command with where it is; a module is imported when its command is used."""
+
+
+def build() -> App:
+    """Return the application with all its commands."""
+    app = App(name="ostiary", help=HELP, version=__version__, help_format="markdown", result_action="return_value")
+    for name, where in COMMANDS.items():
+        app.command(f"ostiary.cli.{where}", name=name)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code. No traceback ever reaches a person."""
+    try:
+        code: Any = build()(_place(arguments) or ["--help"], exit_on_error=False, print_error=False)
+        return code if isinstance(code, int) and not isinstance(code, bool) else DONE
+    except CycloptsError as error:
+        return _usage(error)
+    except OstiaryError as error:
+        say(f"error: {error.detail}" + (f"\nto do: {error.remedy}" if error.remedy else ""))
+        return exit_code(error)
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+    except OSError as error:
+        say(f"error: {error.strerror or error}" + (f": `{error.filename}`" if error.filename else ""))
+        return UNREACHABLE
+
+
+def exit_code(error: OstiaryError) -> int:
+    """Return the exit code an error stands for."""
+    status = error.status
+    if isinstance(error, Corrupt) or status in {401, 403, 409} or error.code == "held":
+        return NO
+    return USAGE if isinstance(error, Invalid) or (400 <= status < 500 and status != 429) else UNREACHABLE
+
+
+def _place(arguments: list[str]) -> list[str]:
+    """Take the global options out, wherever they stand."""
+    import os
+
+    place.data, place.url = Path(os.environ.get("OSTIARY_DATA") or DEFAULT_DATA), ""
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words]
+        if name not in {"--data", "--url"}:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value:
+            from ostiary.core.errors import InvalidConfig
+
+            raise InvalidConfig(f"`{name}` needs a value", remedy="ostiary --help")
+        if name == "--data":
+            place.data = Path(value)
+        else:
+            place.url = value
+    return rest
+
+
+def _usage(error: CycloptsError) -> int:
+    chain = " ".join(error.command_chain or ())
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    say(f"error: {' '.join(lines) or type(error).__name__}")
+    say(f"to do: ostiary {chain + ' ' if chain else ''}--help")
+    return USAGE

@@ -1,0 +1,146 @@
+"""Agents: the registry verbs, the checklist, keys, and stopping them."""
+
+from pathlib import Path
+from typing import Any
+
+from ostiary.cli.client import Client, segment
+from ostiary.cli.output import PLAIN, Out, moment, say
+from ostiary.cli.registry import Flag, Words, register, registry_app
+from ostiary.cli.users import pairs, seconds
+from ostiary.core.errors import InvalidConfig
+
+app = registry_app("agent", "agents", ("name", "owner", "status", "model", "servers", "purpose"), "Agents.")
+
+
+@app.command(name="register")
+def register_agent(
+    name: str,
+    *,
+    owner: str,
+    purpose: str,
+    role: Words = None,
+    group: Words = None,
+    attribute: Words = None,
+    model: str = "",
+    server: Words = None,
+    scope: Words = None,
+    autonomous: Flag = False,
+    prompt: Path | None = None,
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register an agent. It runs once it was activated.
+
+    Parameters
+    ----------
+    owner:
+        The registered user who answers for it.
+    purpose:
+        What it is for.
+    scope:
+        What an autonomous agent's own session holds, as `tool:mail/*`; repeat for several.
+    prompt:
+        A file with its prompt; its digest becomes part of the manifest.
+    replace:
+        Change one that is registered already.
+    """
+    from ostiary.governance.declaration import prompt_digest
+
+    try:
+        digest = prompt_digest(prompt.read_text("utf-8")) if prompt else ""
+    except UnicodeDecodeError:
+        raise InvalidConfig(f"prompt file `{prompt}` is not UTF-8 text") from None
+    body = {
+        "owner": owner, "purpose": purpose, "roles": role, "groups": group, "attributes": pairs(attribute), "model": model,
+        "servers": server, "scopes": scope, "autonomous": autonomous, "prompt_digest": digest,
+    }  # fmt: skip
+    register("agents", name, body, out, why=why, replace=replace)
+    if not out.json:
+        say(f"it does not run yet: ostiary agent check {name}, then ostiary agent activate {name}")
+
+
+@app.command
+def check(name: str, *, out: Out = PLAIN) -> int:
+    """Say what the agent has and what it lacks before it may run. Exits 1 when something is missing."""
+    found = Client.of_place().get(f"/v1/agents/{segment(name)}/check")
+    if out.json:
+        out.one(found)
+    else:
+        out.many(({**item, "met": item["is_met"]} for item in found["items"]), ("name", "met", "finding", "remedy"))
+        say(f"agent `{name}` is {found['status']}" + ("" if found["is_passed"] else ", and something is missing"))
+    return 0 if found["is_passed"] else 1
+
+
+@app.command
+def activate(name: str, *, why: str = "", out: Out = PLAIN) -> None:
+    """Accept the agent's manifest as it is now, and let it run."""
+    found = _act(name, "activate", why)
+    out.done(f"agent `{name}` may run; manifest {found['manifest'][:12]} is accepted", found)
+
+
+@app.command
+def isolate(name: str, *, why: str = "", out: Out = PLAIN) -> None:
+    """Stop the agent now: its next action, and open streams at their next piece."""
+    out.done(f"agent `{name}` is isolated", _act(name, "isolate", why))
+
+
+@app.command
+def restore(name: str, *, why: str = "", out: Out = PLAIN) -> None:
+    """Let an isolated agent run again; a retired one comes back as a draft."""
+    found = _act(name, "restore", why)
+    out.done(f"agent `{name}` is {found['status']}", found)
+
+
+@app.command
+def key(
+    name: str,
+    *,
+    ttl: str = "",
+    list_: Flag = False,
+    rotate: str = "",
+    overlap: str = "1h",
+    revoke: str = "",
+    why: str = "",
+    out: Out = PLAIN,
+) -> None:
+    """Make a key for the agent, printed once. Or list, rotate, revoke its keys.
+
+    Parameters
+    ----------
+    ttl:
+        How long the key is to live, as `90d`; without end when not given.
+    list_:
+        List the agent's keys instead.
+    rotate:
+        The id of a key to make a successor of.
+    overlap:
+        How long the old key still works.
+    revoke:
+        The id of a key to revoke now.
+    """
+    client, path = Client.of_place(), f"/v1/agents/{segment(name)}/keys"
+    if list_:
+        shown = (
+            {**each, **{at: moment(each[at]) for at in ("created_at", "expires_at", "revoked_at") if not out.json}}
+            for each in client.pages(path)
+        )
+        out.many(
+            shown, ("id", "prefix", "created_at", "created_by", "expires_at", "revoked_at"), empty=f"none yet: ostiary agent key {name}"
+        )
+        return
+    if revoke:
+        client.delete(f"/v1/keys/{segment(revoke)}", why=why)
+        out.done(f"key {revoke} is revoked", {"revoked": revoke})
+        return
+    if rotate:
+        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap), "why": why})
+    else:
+        issued = client.post(path, {"ttl_s": seconds(ttl) if ttl else None, "why": why})
+    out.one(issued if out.json else issued["secret"])
+    if not out.json:
+        say(f"key {issued['id']}: keep it safe, it is not shown again")
+
+
+def _act(name: str, verb: str, why: str) -> Any:
+    return Client.of_place().post(f"/v1/agents/{segment(name)}/{verb}", {"why": why})

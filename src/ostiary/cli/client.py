@@ -1,0 +1,199 @@
+"""Speaks to a gateway's control API, with nothing but the standard library so that commands start at once."""
+
+import http.client
+import json
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from ostiary.core.errors import InvalidConfig, OstiaryError, Unavailable
+from ostiary.settings import is_loopback
+
+CONNECT_S = 5.0
+READ_S = 120.0
+MAX_ANSWER = 64 * 1024 * 1024
+KEY_FILE = "operator.key"
+ADDRESS_FILE = "gateway.json"
+DEFAULT_DATA = "ostiary-data"
+DEFAULT_URL = "http://127.0.0.1:8470"
+
+
+@dataclass
+class Place:
+    """Which gateway the commands of this run speak to: `--data`, `--url`, or what the environment says."""
+
+    data: Path = Path(DEFAULT_DATA)
+    url: str = ""
+
+
+place = Place()
+"""Set once by `ostiary.cli.main` from the global options."""
+
+
+class Answered(OstiaryError):
+    """The gateway answered, and not with yes. `problem` is its problem details."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        detail = str(problem.get("detail") or f"the gateway answered {status}")
+        super().__init__(detail, code=str(problem.get("code", "unavailable")), status=status, remedy=str(problem.get("remedy") or ""))
+        self.problem = problem
+
+
+class Client:
+    """One connection to one gateway, as one operator."""
+
+    def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InvalidConfig(f"`{url}` is not the address of a gateway", remedy="give it as http://host:port or https://host:port")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise InvalidConfig(f"`{url}` is plain text beyond this machine, and the key would travel with it", remedy="use https")
+        self.url = url.rstrip("/")
+        self._parts = parts
+        self._token = token
+        self._ca_file = ca_file
+
+    @classmethod
+    def of_place(cls) -> "Client":
+        """Return the client for where the command line points. Raises InvalidConfig when there is no key."""
+        token = os.environ.get("OSTIARY_TOKEN", "")
+        url = place.url or os.environ.get("OSTIARY_URL", "") or _address(place.data)
+        ca_file = place.data / "tls" / "ca.pem"
+        return cls(url, token or _key(place.data), ca_file if ca_file.exists() else None)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the answer to a GET. Raises Answered, Unavailable."""
+        return self.call("GET", path, query=query)
+
+    def post(self, path: str, body: Any, **query: Any) -> Any:
+        """Return the answer to a POST. Raises Answered, Unavailable."""
+        return self.call("POST", path, body, query=query)
+
+    def put(self, path: str, body: Any, **query: Any) -> Any:
+        """Return the answer to a PUT. Raises Answered, Unavailable."""
+        return self.call("PUT", path, body, query=query)
+
+    def delete(self, path: str, **query: Any) -> Any:
+        """Carry out a DELETE. Raises Answered, Unavailable."""
+        return self.call("DELETE", path, query=query)
+
+    def call(self, method: str, path: str, body: Any = None, *, query: dict[str, Any] | None = None) -> Any:
+        """Send one request and return its JSON answer, or its text. Raises Answered, Unavailable."""
+        answer = self._send(method, path, body, query or {})
+        raw = answer.read(MAX_ANSWER + 1)
+        if len(raw) > MAX_ANSWER:
+            raise Unavailable(f"the answer is over {MAX_ANSWER} bytes")
+        _check(answer, raw)
+        return _decoded(answer, raw)
+
+    def pages(self, path: str, *, limit: int | None = None, **query: Any) -> Iterator[Any]:
+        """Iterate a list over all its pages, at most `limit` items."""
+        seen, after = 0, None
+        while limit is None or seen < limit:
+            wanted = 500 if limit is None else min(500, limit - seen)
+            page = self.get(path, limit=wanted, after=after, **query)
+            yield from page["items"]
+            seen += len(page["items"])
+            after = page["next"]
+            if after is None:
+                return
+
+    def lines(self, method: str, path: str, body: Any = None, **query: Any) -> Iterator[bytes]:
+        """Iterate the lines of an answer as they come. Raises Answered, Unavailable."""
+        answer = self._send(method, path, body, query, read_s=None if method == "GET" else READ_S)
+        if answer.status >= 400:
+            _check(answer, answer.read(MAX_ANSWER))
+        try:
+            while line := answer.readline():
+                yield line
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the gateway at {self.url} went away: {error}") from None
+
+    def _send(self, method: str, path: str, body: Any, query: dict[str, Any], read_s: float | None = READ_S) -> http.client.HTTPResponse:
+        asked = {key: _text(value) for key, value in query.items() if value is not None and value != ""}
+        target = path + (f"?{urlencode(asked)}" if asked else "")
+        headers = {"authorization": f"Bearer {self._token}", "accept": "application/json"}
+        payload = None
+        if body is not None:
+            payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
+            headers["content-type"] = "application/json"
+        connection = self._connection()
+        try:
+            connection.connect()
+            connection.sock.settimeout(read_s)
+            connection.request(method, target, payload, headers)
+            return connection.getresponse()
+        except ssl.SSLError as error:
+            raise Unavailable(f"the gateway at {self.url} is not trusted: {error.reason}", remedy="check its certificate") from None
+        except (OSError, http.client.HTTPException) as error:
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Unavailable(
+                f"no gateway answers at {self.url}: {why.lower()}", remedy=f"start it: ostiary up --data {place.data}"
+            ) from None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=CONNECT_S)
+        context = ssl.create_default_context()
+        if self._ca_file is not None:
+            context.load_verify_locations(self._ca_file)
+        return http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=context)
+
+
+def segment(text: str) -> str:
+    """Return a name as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _decoded(answer: http.client.HTTPResponse, raw: bytes) -> Any:
+    if not raw:
+        return None
+    if "json" not in (answer.headers.get("content-type") or ""):
+        return raw.decode("utf-8", "replace")
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise Unavailable("the gateway's answer is not JSON; is it a gateway?") from None
+
+
+def _check(answer: http.client.HTTPResponse, raw: bytes) -> None:
+    if answer.status < 400:
+        return
+    try:
+        problem = json.loads(raw)
+    except ValueError:
+        problem = {}
+    raise Answered(answer.status, problem if isinstance(problem, dict) else {})
+
+
+def _address(data: Path) -> str:
+    """Return where the gateway of a data directory listens, as it wrote down itself."""
+    try:
+        found = json.loads((data / ADDRESS_FILE).read_text("utf-8"))
+        return str(found["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_URL
+
+
+def _key(data: Path) -> str:
+    path = data / KEY_FILE
+    try:
+        if path.stat().st_mode & 0o077:
+            raise InvalidConfig(f"`{path}` can be read by others", remedy=f"chmod 600 {path}; and make a new key if somebody may have")
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        raise Unavailable(
+            f"there is no operator key at `{path}`",
+            remedy="start a gateway (ostiary up), name its data directory (--data DIR), or set OSTIARY_URL and OSTIARY_TOKEN",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"`{path}` cannot be read: {error}") from None

@@ -1,0 +1,126 @@
+"""What commands print: data to standard output, talk to standard error, colour and progress only on a terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+HIDDEN = {character: f"\\x{character:02x}" for character in (*range(32), *range(0x7F, 0xA0)) if character not in (9, 10)}
+HIDDEN |= {point: f"\\u{point:04x}" for point in (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
+"""Characters that could move the cursor, colour the terminal or reorder a line: what agents and tools wrote is shown inert."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Output:
+    """How a command prints.
+
+    Parameters
+    ----------
+    json:
+        One JSON object, or one a line for lists.
+    """
+
+    json: bool = False
+
+    def one(self, value: Any) -> None:
+        """Print one object: its fields, a line each."""
+        if self.json:
+            _write(json.dumps(value, ensure_ascii=False))
+        elif isinstance(value, Mapping):
+            width = max(map(len, value), default=0)
+            for key, item in value.items():
+                _write(f"{key.ljust(width)}  {shown(item)}")
+        else:
+            _write(shown(value))
+
+    def many(self, items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "") -> int:
+        """Print a list: a table on a terminal, tabs elsewhere; `empty` says what to do when there is nothing."""
+        if self.json:
+            return _count(items, lambda item: _write(json.dumps(item, ensure_ascii=False)))
+        rows = [[shown(item.get(column)) for column in columns] for item in items]
+        if not rows and empty:
+            say(empty)
+        if not sys.stdout.isatty():
+            return _count(rows, lambda row: _write("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row)))
+        if rows:
+            _table(columns, rows)
+        return len(rows)
+
+    def done(self, sentence: str, value: Any = None) -> None:
+        """Say that something was done; as JSON, print its result."""
+        if self.json:
+            _write(json.dumps(value if value is not None else {"done": True}, ensure_ascii=False))
+        else:
+            say(sentence)
+
+
+Out = Annotated[Output, Parameter(name="*")]
+PLAIN = Output()
+
+
+def say(text: str) -> None:
+    """Talk to the person at the terminal."""
+    sys.stderr.write(text.translate(HIDDEN) + "\n")
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it, with nothing in it that a terminal would obey."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(item) for item in value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False).translate(HIDDEN)
+    return str(value).translate(HIDDEN)
+
+
+def moment(seconds: float | None) -> str:
+    """Return a time as people read it, in their own zone."""
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal while something long runs; call the yielded function with how much of how much is done."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _count(items: Iterable[Any], each: Callable[[Any], None]) -> int:
+    number = 0
+    for item in items:
+        each(item)
+        number += 1
+    return number
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*[column.replace("_", " ") for column in columns], box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

@@ -1,0 +1,161 @@
+"""Models, servers, apis, sources and groups: list, show, register, retire."""
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from ostiary.cli.client import Client, segment
+from ostiary.cli.output import PLAIN, Out
+
+Words = Annotated[list[str] | None, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def registry_app(noun: str, plural: str, columns: tuple[str, ...], about: str) -> App:
+    """Return the commands every registered noun has."""
+    app = App(name=noun, help=about, result_action="return_value")
+
+    @app.command(name="list")
+    def list_(*, out: Out = PLAIN) -> None:
+        """List what is registered."""
+        out.many(Client.of_place().pages(f"/v1/{plural}"), columns, empty=f"none yet: ostiary {noun} register NAME, or ostiary apply FILE")
+
+    @app.command
+    def show(name: str, *, out: Out = PLAIN) -> None:
+        """Show one."""
+        out.one(Client.of_place().get(f"/v1/{plural}/{segment(name)}"))
+
+    @app.command
+    def retire(name: str, *, why: str = "", out: Out = PLAIN) -> None:
+        """Take it out of use. Refused while something still needs it."""
+        Client.of_place().delete(f"/v1/{plural}/{segment(name)}", why=why)
+        out.done(f"{noun} `{name}` is retired", {"retired": name})
+
+    return app
+
+
+def register(plural: str, name: str, body: dict[str, Any], out: Any, *, why: str, replace: bool) -> None:
+    """Send what is to be registered; fields not given are left out."""
+    sent = {key: value for key, value in body.items() if value not in (None, "", False)}
+    found = Client.of_place().put(f"/v1/{plural}/{segment(name)}", sent, why=why, only_new=not replace)
+    out.done(f"{plural.removesuffix('s')} `{name}` is registered", found)
+
+
+models = registry_app("model", "models", ("name", "provider", "url", "accepts", "trust", "rate"), "Model endpoints.")
+servers = registry_app("server", "servers", ("name", "url", "command", "trust", "labels"), "MCP servers.")
+apis = registry_app("api", "apis", ("name", "url", "methods", "rate"), "External HTTP APIs.")
+sources = registry_app("source", "sources", ("name", "declaration"), "Data sources.")
+groups = registry_app("group", "groups", ("name", "tools"), "Named sets of tools, and of people and agents.")
+
+
+@models.command(name="register")
+def register_model(
+    name: str,
+    *,
+    provider: Literal["openai", "anthropic"],
+    url: str,
+    upstream_name: str = "",
+    credential: str = "",
+    accepts: Words = None,
+    trust: Literal["trusted", "untrusted"] = "untrusted",
+    region: str = "",
+    rate: str = "",
+    unsafe_plaintext: Flag = False,
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register a model endpoint.
+
+    Parameters
+    ----------
+    credential:
+        `secret:NAME`; seal the value first with `ostiary secret set NAME`.
+    accepts:
+        A confidentiality label it may receive; repeat for several.
+    rate:
+        As `10/s`, `100/m`.
+    replace:
+        Change one that is registered already.
+    """
+    body = {
+        "provider": provider, "url": url, "upstream_name": upstream_name, "credential": credential, "accepts": accepts,
+        "trust": trust, "region": region, "rate": rate, "unsafe_plaintext": unsafe_plaintext,
+    }  # fmt: skip
+    register("models", name, body, out, why=why, replace=replace)
+
+
+@servers.command(name="register")
+def register_server(
+    name: str,
+    *,
+    url: str = "",
+    command: Annotated[list[str] | None, Parameter(consume_multiple=True, allow_leading_hyphen=True, negative=())] = None,
+    trust: Literal["trusted", "untrusted"] = "untrusted",
+    label: Words = None,
+    credential: str = "",
+    rate: str = "",
+    unsafe_plaintext: Flag = False,
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register an MCP server, reached at a URL or started as a command.
+
+    Parameters
+    ----------
+    command:
+        The program and its arguments; put it last.
+    label:
+        A confidentiality label on all it returns; repeat for several.
+    replace:
+        Change one that is registered already.
+    """
+    body = {
+        "url": url, "command": command, "trust": trust, "labels": label, "credential": credential, "rate": rate,
+        "unsafe_plaintext": unsafe_plaintext,
+    }  # fmt: skip
+    register("servers", name, body, out, why=why, replace=replace)
+
+
+@apis.command(name="register")
+def register_api(
+    name: str,
+    *,
+    url: str,
+    method: Words = None,
+    secret: str = "",
+    rate: str = "",
+    unsafe_plaintext: Flag = False,
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register an external HTTP API.
+
+    Parameters
+    ----------
+    method:
+        A method agents may use; repeat for several. GET when none is given.
+    secret:
+        The name of the sealed credential, sent as a bearer token.
+    replace:
+        Change one that is registered already.
+    """
+    credential = {"secret": secret, "as": "bearer"} if secret else None
+    body = {"url": url, "methods": method, "credential": credential, "rate": rate, "unsafe_plaintext": unsafe_plaintext}
+    register("apis", name, body, out, why=why, replace=replace)
+
+
+@sources.command(name="register")
+def register_source(
+    name: str, *, kind: str, url: str = "", credential: str = "", why: str = "", replace: Flag = False, out: Out = PLAIN
+) -> None:
+    """Register a data source. Declare tables and labels with `ostiary apply`."""
+    register("sources", name, {"kind": kind, "url": url, "credential": credential}, out, why=why, replace=replace)
+
+
+@groups.command(name="register")
+def register_group(name: str, *, tool: Words = None, why: str = "", replace: Flag = False, out: Out = PLAIN) -> None:
+    """Register a group of tools (`--tool payments/pay`, repeated)."""
+    register("groups", name, {"tools": tool}, out, why=why, replace=replace)

@@ -1,0 +1,79 @@
+"""Sessions: lend rights to an agent, see what it did with them, end it."""
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ostiary.cli.client import Client, segment
+from ostiary.cli.output import PLAIN, Out, moment
+from ostiary.cli.users import seconds
+
+app = App(name="session", help="Sessions: rights lent to agents.", result_action="return_value")
+
+
+@app.command(name="open")
+def open_(
+    *,
+    agent: str,
+    user: str,
+    scope: Annotated[list[str], Parameter(negative=())],
+    purpose: str,
+    ttl: str = "1h",
+    actions: int | None = None,
+    spend: float | None = None,
+    out: Out = PLAIN,
+) -> None:
+    """Lend a user's rights to an agent. Prints the id, the token (once) and when it ends.
+
+    Parameters
+    ----------
+    scope:
+        What is lent, as `tool:mail/*` or `model:gpt-4o`; repeat for several.
+    purpose:
+        What for, in the user's words: names and amounts in it count as said by the user.
+    ttl:
+        At most 1h.
+    actions:
+        How many actions it may take in all.
+    spend:
+        What it may spend on models.
+    """
+    body = {"agent": agent, "user": user, "scopes": scope, "purpose": purpose, "ttl_s": seconds(ttl), "actions": actions, "spend": spend}
+    found = Client.of_place().post("/v1/sessions", body)
+    out.one(
+        {"id": found["id"], "token": found["token"], "expires_at": found["expires_at"]}
+        if out.json
+        else {**found, "expires_at": moment(found["expires_at"])}
+    )
+
+
+@app.command(name="list")
+def list_(*, agent: str = "", user: str = "", ended: bool = False, out: Out = PLAIN) -> None:
+    """List open sessions, the newest first; with `--ended` all."""
+    found = Client.of_place().pages("/v1/sessions", agent=agent, user=user, ended=ended)
+    columns = ("id", "agent", "user", "standing", "expires_at", "actions", "denied", "integrity", "labels", "purpose")
+    out.many((_shown(each, out) for each in found), columns, empty="none are open: ostiary session open --help")
+
+
+@app.command
+def show(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
+    """Show one session."""
+    out.one(_shown(Client.of_place().get(f"/v1/sessions/{segment(id)}"), out))
+
+
+@app.command
+def close(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
+    """End a session in good order."""
+    Client.of_place().delete(f"/v1/sessions/{segment(id)}")
+    out.done(f"session {id} is closed", {"closed": id})
+
+
+@app.command
+def revoke(id: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+    """End a session now; an open stream stops at its next piece."""
+    Client.of_place().post(f"/v1/sessions/{segment(id)}/revoke", {"reason": why})
+    out.done(f"session {id} is revoked", {"revoked": id})
+
+
+def _shown(session: dict[str, Any], out: Any) -> dict[str, Any]:
+    return session if out.json else {**session, **{at: moment(session[at]) for at in ("opened_at", "expires_at")}}
