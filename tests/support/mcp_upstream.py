@@ -15,12 +15,13 @@ import httpx2
 
 from ostiary.connectors.http import UpstreamHttp
 from ostiary.connectors.mcp_http import McpDialler
+from ostiary.controls.tool_definition import findings
 from ostiary.core.action import Action
 from ostiary.core.clock import Clock
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Credential, Ports
-from ostiary.core.registry import Server, Tool
+from ostiary.core.registry import Server
 from ostiary.core.subject import Principal, PrincipalKind, Session, Subject
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.tool_pins import ToolPins
@@ -87,11 +88,6 @@ class MemoryStore:
                 held[change.id] = change.body
 
 
-def suspicious(server: str, definition: Mapping[str, Any], others: Sequence[Tool]) -> tuple[str, ...]:
-    """A small finder for tests that are about pinning, not about finding."""
-    return ("it gives orders",) if "<IMPORTANT>" in str(definition) else ()
-
-
 @dataclass
 class Gateway:
     """The running door with everything a test may look at or turn."""
@@ -116,7 +112,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(*servers: Server, credentials: Mapping[str, str] | None = None, find: Any = suspicious) -> AsyncIterator[Gateway]:
+async def gateway(*servers: Server, credentials: Mapping[str, str] | None = None, find: Any = findings) -> AsyncIterator[Gateway]:
     """Run a gateway for the given servers; alice's session may do everything the policy allows."""
     sessions, policy, ledger = Sessions(), FixedPolicy(), ListLedger()
     sessions.lend("t-alice")
@@ -124,7 +120,7 @@ async def gateway(*servers: Server, credentials: Mapping[str, str] | None = None
     pins = ToolPins(registrar, find, infer)
     ports = Ports(sessions, policy, PlainControls(), NoProvenance(), ledger, NeverApproved(), time.time_ns)
     http = UpstreamHttp()
-    door = McpDoor(Pipeline(ports), ports, registrar, pins, McpDialler(http, FixedSecrets(dict(credentials or {}))), find)
+    door = McpDoor(Pipeline(ports), ports, registrar, pins, dial=McpDialler(http, FixedSecrets(dict(credentials or {}))), find=find)
     edge = Edge({"mcp": door, ".well-known": door.metadata}, _nothing, hosts=frozenset(), origins=frozenset())
     async with listening(edge) as address:
         running = Gateway(f"http://{address}", door, registrar, pins, sessions, policy, ledger)

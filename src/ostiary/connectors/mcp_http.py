@@ -2,24 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from ostiary.connectors.mcp_stdio import McpStdio
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.ports import HttpAnswer, HttpClient, HttpRequest, Secrets
 from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
+from ostiary.protocols.mcp.events import EventReader
 from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_VERSION, NAMED, encode
 from ostiary.protocols.mcp.message import LEGACY, MODERN, UNSUPPORTED_VERSION, VERSIONS, Message, RpcError, of
 from ostiary.protocols.mcp.upstream import Connection, Deaf, Hello, Listener, Offer, SessionLost, WrongEra
-from ostiary.connectors.mcp_stdio import McpStdio
 
 log = logging.getLogger("ostiary.mcp.http")
 
 MAX_ANSWER = 8 * 1024 * 1024
-MAX_EVENTS = 20_000
 MAX_RESUMES = 20
 MAX_QUESTIONS = 16
 PIECE_S, CALL_S, LISTEN_S = 60.0, 300.0, 3600.0
@@ -168,6 +168,8 @@ class McpHttp:
             if kind == "application/json":
                 return self._reply(identifier, await answer.read(MAX_ANSWER))
             if answer.status == 200 and kind == "text/event-stream":
+                if not self.is_modern:
+                    listener.opened()
                 return await self._stream(identifier, answer, listener)
             raise UpstreamUnavailable(f"server `{self._server.name}` answered {answer.status} with `{kind[:64]}`")
         finally:
@@ -198,27 +200,38 @@ class McpHttp:
     async def _stream(self, identifier: int, answer: HttpAnswer, listener: Listener) -> dict[str, Any]:
         """Follow an SSE answer to its response, across closed and resumed streams where the version has them."""
         questions: set[asyncio.Task[None]] = set()
-        place = _Place()
+        reader = EventReader()
         try:
             for _ in range(MAX_RESUMES):
-                async for raw in _events(answer, place):
-                    message = self._message(raw)
-                    if message.reply is not None:
-                        if message.id == identifier:
-                            return message.reply
-                        raise UpstreamUnavailable(f"server `{self._server.name}` answered something that was not asked")
-                    await self._hand(message, listener, questions)
-                if self.is_modern or not place.last_id:
+                reply = await self._follow_body(identifier, answer, reader, listener, questions)
+                if reply is not None:
+                    return reply
+                if self.is_modern or not reader.last_id:
                     break
                 answer.close()
-                await listener.paused(place.retry_ms)
-                await asyncio.sleep(min(place.retry_ms, 10_000) / 1000)
-                answer = await self._resume(place.last_id)
+                await listener.paused(reader.retry_ms)
+                await asyncio.sleep(min(reader.retry_ms, 10_000) / 1000)
+                answer = await self._resume(reader.last_id)
+                reader.restart()
             raise UpstreamUnavailable(f"server `{self._server.name}` ended its stream without an answer")
         finally:
             answer.close()
             for task in questions:
                 task.cancel()
+
+    async def _follow_body(
+        self, identifier: int, answer: HttpAnswer, reader: EventReader, listener: Listener, questions: set[asyncio.Task[None]]
+    ) -> dict[str, Any] | None:
+        async for piece in answer.chunks():
+            for data in reader.feed(piece):
+                message = self._message(data)
+                if message.reply is None:
+                    await self._hand(message, listener, questions)
+                elif message.id == identifier:
+                    return message.reply
+                else:
+                    raise UpstreamUnavailable(f"server `{self._server.name}` answered something that was not asked")
+        return None
 
     async def _resume(self, last_id: str) -> HttpAnswer:
         answer = await self._http.send(self._made("GET", b"", [("last-event-id", last_id)], PIECE_S))
@@ -274,11 +287,7 @@ class McpHttp:
         try:
             if answer.status != 200 or not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 return False
-            questions: set[asyncio.Task[None]] = set()
-            async for raw in _events(answer, _Place()):
-                message = self._message(raw)
-                if message.reply is None:
-                    await self._hand(message, self._outside, questions)
+            await self._follow_body(0, answer, EventReader(), self._outside, set())
             return True
         finally:
             answer.close()
@@ -332,52 +341,6 @@ class McpHttp:
 
 _LIST_CHANGES = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
 _KEPT: set[asyncio.Task[None]] = set()
-
-
-class _Place:
-    """How far an SSE stream was read."""
-
-    __slots__ = ("count", "last_id", "retry_ms", "size")
-
-    def __init__(self) -> None:
-        self.last_id = ""
-        self.retry_ms = 1000
-        self.count = 0
-        self.size = 0
-
-
-async def _events(answer: HttpAnswer, place: _Place) -> AsyncIterator[bytes]:
-    """Iterate the data of SSE events (WHATWG HTML, server-sent events); bounded in size and number."""
-    tail, data, size, waiting = list[bytes](), list[bytes](), 0, 0
-    async for piece in answer.chunks():
-        tail.append(piece)
-        waiting += len(piece)
-        if waiting + size > MAX_ANSWER:
-            raise UpstreamUnavailable("an event of the upstream is too large")
-        if b"\n" not in piece:
-            continue
-        *lines, rest = b"".join(tail).replace(b"\r\n", b"\n").split(b"\n")
-        tail, waiting = [rest], len(rest)
-        for line in lines:
-            if line:
-                field, _, value = line.partition(b":")
-                value = value.removeprefix(b" ")
-                if field == b"data":
-                    data.append(value)
-                    size += len(value)
-                elif field == b"id" and len(value) < 1024 and value.isascii() and b"\0" not in value:
-                    place.last_id = value.decode()
-                elif field == b"retry" and value.isdigit():
-                    place.retry_ms = int(value[:9])
-                continue
-            place.count += 1
-            place.size += size
-            if place.count > MAX_EVENTS:
-                raise UpstreamUnavailable("the upstream sent too many events")
-            text, size = b"\n".join(data), 0
-            data.clear()
-            if text.strip():
-                yield text
 
 
 def _session_of(answer: HttpAnswer) -> str:

@@ -98,7 +98,7 @@ class McpStdio:
         if len(self._pending) >= MAX_PENDING:
             raise UpstreamUnavailable(f"server `{self._server.name}` has too many requests under way")
         self._last_id = identifier = self._last_id + 1
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._pending[identifier] = _Pending(future, listener or Deaf())
         try:
             await self._write({"jsonrpc": "2.0", "id": identifier, "method": method, "params": self._with_meta(identifier, params)})

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ostiary.core.canonical import digest
@@ -74,7 +74,7 @@ class ToolPins:
                 raise NotFound(f"there is no tool `{tool_id}`")
             if tool.digest != definition_digest:
                 raise Conflict(f"tool `{tool_id}` has digest {tool.digest[:12]} now, not {definition_digest[:12]}: look at it again")
-            accepted = self._made(server, tool.name, tool.definition, tool.digest, ())
+            accepted = self._made(Tool(server, tool.name, tool.definition, tool.digest))
             await self._registrar.change([RegistryChange("tools", tool_id, accepted)], by=by, why=why)
             return accepted
 
@@ -92,35 +92,24 @@ class ToolPins:
             return self._profiled(known)
         findings = list(self._find(server, definition, self._others(server, name)))
         if known is None:
-            return self._made(server, name, definition, seen, tuple(findings))
+            return self._made(Tool(server, name, definition, seen, not findings, tuple(findings)))
         previous = known.definition if known.accepted else known.previous
         if known.digest != seen:
             shown = difference(previous or {}, definition)
             findings = [f"the definition changed: {line}" for line in shown] + findings or ["the definition changed"]
         if moved:
             findings.insert(0, moved)
-        return self._made(server, name, definition, seen, tuple(findings[:MAX_LINES]), previous)
+        return self._made(Tool(server, name, definition, seen, False, tuple(findings[:MAX_LINES]), previous=previous))
 
-    def _made(
-        self,
-        server: str,
-        name: str,
-        definition: Mapping[str, Any],
-        seen: str,
-        findings: tuple[str, ...],
-        previous: Mapping[str, Any] | None = None,
-    ) -> Tool:
-        tool = Tool(server, name, definition, seen, not findings, findings, self._infer(definition), previous if findings else None)
-        return self._profiled(tool)
+    def _made(self, tool: Tool) -> Tool:
+        return self._profiled(replace(tool, profile=self._infer(tool.definition)))
 
     def _profiled(self, tool: Tool) -> Tool:
         """Put the declared profile in place of the guess."""
         server = self._registrar.registry.servers.get(tool.server)
         declared = server.profiles.get(tool.name) if server is not None else None
         profile = declared if declared is not None else self._infer(tool.definition) if tool.profile.confirmed else tool.profile
-        if profile == tool.profile:
-            return tool
-        return Tool(tool.server, tool.name, tool.definition, tool.digest, tool.accepted, tool.findings, profile, tool.previous)
+        return replace(tool, profile=profile)
 
     def _others(self, server: str, name: str) -> list[Tool]:
         return [tool for tool in self._registrar.registry.tools.values() if (tool.server, tool.name) != (server, name)]
@@ -175,7 +164,7 @@ def _by_name(definitions: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str,
         raise InvalidAction(f"a server offers {len(definitions)} tools, at most {MAX_TOOLS} are taken")
     named: dict[str, Mapping[str, Any]] = {}
     for definition in definitions:
-        name = definition.get("name") if isinstance(definition, Mapping) else None
+        name = definition.get("name")
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not isinstance(definition.get("inputSchema"), Mapping):
             raise InvalidAction("a server offers something that is no tool: it needs a name and an inputSchema")
         if name in named:

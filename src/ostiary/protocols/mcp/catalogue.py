@@ -90,7 +90,8 @@ class Catalogue:
         """Leave out prompts and resources whose texts look hostile."""
         kept = []
         for item in items:
-            found = self._find(server, item, ())
+            texts = {"name": "listed-entry", "title": [item.get("name"), item.get("title")], "description": item.get("description", "")}
+            found = self._find(server, {**item, **texts}, ())
             if found:
                 log.warning("server %s: `%s` is left out: %s", server, str(item.get("name", ""))[:64], found[0])
             else:

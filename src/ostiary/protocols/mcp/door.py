@@ -36,9 +36,9 @@ class McpDoor:
         ports: Ports,
         source: RegistrySource,
         pins: ToolPins,
+        *,
         dial: Dial,
         find: Find,
-        *,
         base_url: Callable[[], str] | str = "",
     ) -> None:
         self._base_url = base_url

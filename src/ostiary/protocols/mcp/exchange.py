@@ -21,6 +21,9 @@ TRACE = ("traceparent", "tracestate")
 class Reply(Protocol):
     """The way back to the client of one request."""
 
+    prefers_stream: bool
+    """True when the server answered with a stream; the older versions then do the same."""
+
     @property
     def has_started(self) -> bool:
         """Say whether the answer has become a stream."""
@@ -111,6 +114,7 @@ class ModernReply:
     """JSON when nothing came before the answer, else a stream that ends with it; closing it cancels the request."""
 
     def __init__(self, call: Call, passage: Passage) -> None:
+        self.prefers_stream = False
         self._call, self._passage = call, passage
         self._lock = asyncio.Lock()
 
@@ -142,6 +146,7 @@ class LegacyReply:
     """The same for the older versions, where streams can be resumed and outlive their connection."""
 
     def __init__(self, call: Call, passage: Passage, client: ClientSession) -> None:
+        self.prefers_stream = False
         self._call, self._passage, self._client = call, passage, client
         self._outlet: Outlet | None = None
         self._is_paused = False
@@ -170,13 +175,14 @@ class LegacyReply:
 
     async def final(self, body: Mapping[str, Any], status: int = 200) -> None:
         """Send the answer."""
-        if self._outlet is None:
+        if self._outlet is None and not self.prefers_stream:
             headers = [*passage_headers(self._passage), (b"mcp-session-id", self._client.id.encode())]
             await self._call.respond_json(status, body, headers)
             return
         async with self._lock:
-            await self._push(self._outlet.put(body))
-            self._outlet.finish()
+            outlet = await self._begin()
+            await self._push(outlet.put(body))
+            outlet.finish()
             if not self._is_paused:
                 await self._call.end()
 

@@ -49,7 +49,7 @@ def check(call: Call, message: Message) -> None:
     """Refuse a stateless request whose `_meta` is incomplete or whose headers say something else. Raises RpcError."""
     meta = message.params.get("_meta")
     if not isinstance(meta, dict) or META_VERSION not in meta or not isinstance(meta.get(META_CAPABILITIES), dict):
-        _fail(message, f"`_meta` must carry `{META_VERSION}` and `{META_CAPABILITIES}`", INVALID_PARAMS)
+        raise RpcError(INVALID_PARAMS, f"`_meta` must carry `{META_VERSION}` and `{META_CAPABILITIES}`", id=message.id)
     _check_single(call, message)
     headers, version = call.headers, meta[META_VERSION]
     if headers.get("mcp-protocol-version") != version:

@@ -15,7 +15,7 @@ from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGAC
 from ostiary.protocols.mcp.naming import joined_uri
 from ostiary.protocols.mcp.operations import Operations
 from ostiary.protocols.mcp.sessions import ClientSession, ClientSessions, Outlet
-from ostiary.protocols.mcp.upstream import Listener, Offer
+from ostiary.protocols.mcp.upstream import Listener
 from ostiary.protocols.wire import Call, passage_headers
 
 log = logging.getLogger("ostiary.mcp.legacy")
@@ -108,7 +108,7 @@ class Legacy:
             raise RuntimeError("an unidentified passage came this far")
         version = wanted if wanted in LEGACY else LEGACY[0]
         client = ClientSession(passage.session, server, version, capabilities, self._outside)
-        offered = await self._capabilities(passage, client, server)
+        offered = await self._capabilities(client, server)
         if isinstance(offered, Refusal):
             refusal = await self._operations.api.pipeline.refuse(passage, offered)
             await call.respond_json(200, refused(message.id, refusal, passage.id), passage_headers(passage))
@@ -120,15 +120,14 @@ class Legacy:
         headers = [(b"mcp-session-id", client.id.encode()), *passage_headers(passage)]
         await call.respond_json(200, result(message.id, answer), headers)
 
-    async def _capabilities(self, passage: Passage, client: ClientSession, server: str) -> Mapping[str, Any] | Refusal:
+    async def _capabilities(self, client: ClientSession, server: str) -> Mapping[str, Any] | Refusal:
         """Return what the door to a server carries; learned from the server, in the client's own session there."""
         if not server:
             return ALL_CAPABILITIES
         if not self._operations.touches(client.session, server):
             return refuse("out_of_scope", f"the session was lent nothing of server `{server}`")
-        probe = Exchange(_NO_CALL, passage, Message(None, "initialize", {}), server, _NO_REPLY, client, capabilities=client.capabilities)
         try:
-            declared = (await self._operations.connection(probe, server)).hello.capabilities
+            declared = (await self._operations.connection(server, client.session, client)).hello.capabilities
         except OstiaryError as failure:
             return refusal_of(failure)
         carried = {name: dict(declared[name]) for name in ALL_CAPABILITIES if isinstance(declared.get(name), dict)}
@@ -179,7 +178,7 @@ class Legacy:
             raise RpcError(INVALID_PARAMS, f"`level` must be one of {', '.join(sorted(LEVELS))}", status=200)
         exchange.client.log_level = level
         for server in [exchange.server] if exchange.server else sorted(exchange.client.servers):
-            connection = await self._operations.connection(exchange, server)
+            connection = await self._operations.reach(exchange, server)
             if not connection.is_modern and "logging" in connection.hello.capabilities:
                 await connection.request("logging/setLevel", {"level": level})
         return result(exchange.message.id, {})
@@ -188,7 +187,7 @@ class Legacy:
         body = await self._operations.read_resource(exchange)
         if exchange.client is not None and "result" in body:
             for server in exchange.client.servers:
-                await (await self._operations.connection(exchange, server)).listen()
+                await (await self._operations.reach(exchange, server)).listen()
         return body
 
     async def _notified(self, client: ClientSession, message: Message) -> None:
@@ -199,9 +198,7 @@ class Legacy:
                 task.cancel()
         elif message.method == "notifications/roots/list_changed":
             for server in client.servers:
-                connection = await self._operations.upstreams.private(
-                    server, client.id, offer=Offer(client.version, client.offer), outside=client.outside_of(server)
-                )
+                connection = await self._operations.connection(server, client.session, client, is_stateful=True)
                 await connection.notify(message.method, {})
 
     def _client(self, call: Call, passage: Passage, server: str, message: Message) -> ClientSession:
@@ -232,15 +229,17 @@ class Legacy:
         gone = asyncio.get_running_loop().create_task(call.gone())
         client.holder = holder = object() if outlet is client.standing else client.holder
         if outlet is client.standing:
-            await self._hear(client, passage)
+            await self._hear(client)
         try:
-            await self._write(call, client, outlet, last, gone, holder)
+            await self._write(call, client, outlet, last, gone=gone, holder=holder)
         finally:
             gone.cancel()
         if not gone.done() or gone.cancelled():
             await call.end()
 
-    async def _write(self, call: Call, client: ClientSession, outlet: Outlet, last: int, gone: asyncio.Task[None], holder: object) -> None:
+    async def _write(
+        self, call: Call, client: ClientSession, outlet: Outlet, last: int, *, gone: asyncio.Task[None], holder: object
+    ) -> None:
         quiet = 0.0
         while not gone.done() and self._identity.standing(client.session) is None:
             if outlet is client.standing and client.holder is not holder:
@@ -262,12 +261,11 @@ class Legacy:
                 await call.push(b": alive\n\n")
                 quiet = 0.0
 
-    async def _hear(self, client: ClientSession, passage: Passage) -> None:
+    async def _hear(self, client: ClientSession) -> None:
         """Begin to hear what servers send this client outside its calls."""
         for server in list(client.servers):
-            probe = Exchange(_NO_CALL, passage, Message(None, "listen", {}), client.server, _NO_REPLY, client)
             try:
-                await (await self._operations.connection(probe, server)).listen()
+                await (await self._operations.connection(server, client.session, client)).listen()
             except OstiaryError as failure:
                 log.info("server %s is not heard: %s", server, failure.detail)
 
@@ -296,6 +294,5 @@ class _Outside:
     async def paused(self, retry_ms: int) -> None:
         """No call waits here."""
 
-
-_NO_CALL: Any = None
-_NO_REPLY: Any = None
+    def opened(self) -> None:
+        """No call waits here."""

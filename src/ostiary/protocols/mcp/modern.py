@@ -129,7 +129,7 @@ class Modern:
             return ALL_CAPABILITIES
         if not self._operations.touches(exchange.session, exchange.server):
             return refuse("out_of_scope", f"the session was lent nothing of server `{exchange.server}`")
-        declared = (await self._operations.connection(exchange, exchange.server)).hello.capabilities
+        declared = (await self._operations.reach(exchange, exchange.server)).hello.capabilities
         carried = {name: dict(declared[name]) for name in ALL_CAPABILITIES if isinstance(declared.get(name), dict)}
         if "tools" in carried:
             carried["tools"] = {"listChanged": True}

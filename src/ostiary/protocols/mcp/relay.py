@@ -39,6 +39,10 @@ class Relay:
         """Do to the client what the server did to us."""
         await self._exchange.reply.pause(retry_ms)
 
+    def opened(self) -> None:
+        """Answer with a stream where the server does."""
+        self._exchange.reply.prefers_stream = True
+
     async def _notification(self, method: str, params: dict[str, Any]) -> None:
         exchange, piece = self._exchange, dict[str, Any]()
         if method == "notifications/progress" and exchange.progress_token is not None:

@@ -38,6 +38,10 @@ class Listener(Protocol):
         """The server closed the stream and wants to be asked again later (SSE polling)."""
         ...
 
+    def opened(self) -> None:
+        """The server answers with a stream."""
+        ...
+
 
 class Deaf:
     """Hears nothing and answers no request."""
@@ -47,6 +51,9 @@ class Deaf:
         return {"error": {"code": -32601, "message": "not supported here"}} if "id" in message else None
 
     async def paused(self, retry_ms: int) -> None:
+        """Nothing to do."""
+
+    def opened(self) -> None:
         """Nothing to do."""
 
 
