@@ -30,15 +30,15 @@ METADATA: Final = "/.well-known/oauth-protected-resource"
 class McpDoor:
     """Serves `Call`s under `/mcp`; `metadata` serves RFC 9728 documents. One per process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the composition root gives each part once, in this order
         self,
         pipeline: Pipeline,
         ports: Ports,
         source: RegistrySource,
         pins: ToolPins,
-        *,
         dial: Dial,
         find: Find,
+        *,
         base_url: Callable[[], str] | str = "",
     ) -> None:
         self._base_url = base_url
