@@ -50,6 +50,8 @@ class RawUpstream:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):
             self.closed_by_peer.set()
+        except asyncio.CancelledError:
+            return  # the loop ends while a connection is open
         finally:
             writer.close()
 

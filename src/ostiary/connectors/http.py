@@ -17,7 +17,8 @@ from ostiary.core.ports import HttpRequest
 
 log = logging.getLogger("ostiary.http")
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+_METHOD = re.compile(r"[A-Z]{1,20}\Z")
 _TARGET = re.compile(r"[!-~]+\Z")
 _HOST = re.compile(r"[0-9A-Za-z_.:-]+\Z")
 OURS = frozenset(
@@ -47,6 +48,8 @@ class Target:
 @lru_cache(maxsize=1024)
 def target_of(url: str) -> Target:
     """Split an absolute http(s) URL. Raises UpstreamUnavailable for what no request may be sent to."""
+    if not _TARGET.match(url):
+        raise UpstreamUnavailable("the upstream's URL holds a character that must be percent-encoded")
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port
@@ -57,8 +60,6 @@ def target_of(url: str) -> Target:
     if parts.username is not None or parts.password is not None:
         raise UpstreamUnavailable("the upstream's URL holds a user name or password: store it as a secret")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not _TARGET.match(path):
-        raise UpstreamUnavailable("the upstream's URL holds a character that must be percent-encoded")
     secure = parts.scheme == "https"
     name = f"[{host}]" if ":" in host else host
     return Target(secure, host, port or (443 if secure else 80), f"{name}:{port}" if port else name, path)
@@ -153,11 +154,11 @@ class UpstreamHttp:
 
 def encode_request(request: HttpRequest, target: Target) -> bytes:
     """Return the bytes of a request. Raises UpstreamUnavailable for a header that could become two."""
-    if not _TOKEN.match(request.method) or request.method == "CONNECT":
+    if not _METHOD.match(request.method) or request.method == "CONNECT":
         raise UpstreamUnavailable(f"method `{request.method[:20]}` cannot be sent")
     lines = [f"{request.method} {target.path} HTTP/1.1\r\nhost: {target.authority}\r\naccept-encoding: identity"]
     for name, value in request.headers:
-        if name in OURS or not _TOKEN.match(name):
+        if name in OURS or not _NAME.match(name):
             raise UpstreamUnavailable(f"header `{name[:40]!a}` cannot be sent upstream")
         lines.append(f"{name}: {value}")
     if request.body or request.method not in {"GET", "HEAD", "DELETE", "OPTIONS"}:

@@ -47,7 +47,7 @@ class Answer:
     async def read(self, max_bytes: int) -> bytes:
         """Return the whole body. Raises UpstreamUnavailable past `max_bytes`."""
         declared = self.headers.get("content-length")
-        if declared is not None and int(declared) > max_bytes:
+        if declared is not None and int(declared) > max_bytes and not self._done:
             self._too_large(max_bytes)
         body, size = [], 0
         until = self._loop.time() + READ_TIMES * self._timeout_s

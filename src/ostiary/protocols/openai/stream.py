@@ -19,7 +19,8 @@ TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 class Choice:
     """One of the answers of a stream."""
 
-    prefix: str
+    suffix: str
+    """Sets the channels of further choices apart: controls know `content` and `tool:…` by how they begin."""
     finish: str | None = None
     tool: int | None = None
     """The tool call that is being written."""
@@ -64,7 +65,7 @@ class ChunkTranslator:
         """Return what was released, for the record."""
         return {
             "texts": self._channels.texts(),
-            "tools": {f"{choice.prefix}tool:{index}": name for choice in self._choices.values() for index, name in choice.tools.items()},
+            "tools": {f"tool:{index}{choice.suffix}": name for choice in self._choices.values() for index, name in choice.tools.items()},
             "finish": {str(index): choice.finish for index, choice in self._choices.items()},
             "usage": self._usage,
             "model": self._head.get("model"),
@@ -102,7 +103,7 @@ class ChunkTranslator:
         index = small_index(raw.get("index", 0))
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = Choice("" if index == 0 else f"{index}:")
+            choice = self._choices[index] = Choice("" if index == 0 else f"@{index}")
         delta = raw.get("delta")
         released = self._delta(choice, delta) if isinstance(delta, dict) else {}
         finish = word(raw.get("finish_reason"))
@@ -128,7 +129,7 @@ class ChunkTranslator:
                 continue
             if not isinstance(text, str):
                 raise UpstreamUnavailable("the upstream put something else where text belongs")
-            piece = self._channels.feed(choice.prefix + name, text)
+            piece = self._channels.feed(name + choice.suffix, text)
             if piece or ("role" in released and name == "content"):
                 released[name] = piece
         calls = delta.get("tool_calls")
@@ -146,7 +147,7 @@ class ChunkTranslator:
             raise UpstreamUnavailable("a tool call of the upstream's stream is not an object")
         index = small_index(call.get("index", 0))
         if choice.tool is not None and index != choice.tool:
-            tail = self._channels.finish(f"{choice.prefix}tool:{choice.tool}")
+            tail = self._channels.finish(f"tool:{choice.tool}{choice.suffix}")
             if tail:
                 yield {"index": choice.tool, "function": {"arguments": tail}}
         choice.tool = index
@@ -168,7 +169,7 @@ class ChunkTranslator:
             inner["name"] = choice.tools[index] = word(body["name"])
         written = body.get(text)
         if isinstance(written, str):
-            inner[text] = self._channels.feed(f"{choice.prefix}tool:{index}", written)
+            inner[text] = self._channels.feed(f"tool:{index}{choice.suffix}", written)
         return inner if inner.get(text) or "name" in inner else {}
 
     def _function_call(self, choice: Choice, call: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class ChunkTranslator:
         if call.get("name") is not None:
             released["name"] = word(call["name"])
         if isinstance(call.get("arguments"), str):
-            piece = self._channels.feed(f"{choice.prefix}function", call["arguments"])
+            piece = self._channels.feed(f"tool:function{choice.suffix}", call["arguments"])
             if piece or "name" in released:
                 released["arguments"] = piece
         return {"function_call": released} if released else {}
@@ -184,13 +185,13 @@ class ChunkTranslator:
     def _flush(self, choice: Choice, released: dict[str, Any]) -> None:
         """Add the held-back tails of a choice that ends to what is released with its last piece."""
         for name in TEXTS:
-            tail = self._channels.finish(choice.prefix + name)
+            tail = self._channels.finish(name + choice.suffix)
             if tail:
                 released[name] = released.get(name, "") + tail
-        tail = self._channels.finish(f"{choice.prefix}tool:{choice.tool}") if choice.tool is not None else ""
+        tail = self._channels.finish(f"tool:{choice.tool}{choice.suffix}") if choice.tool is not None else ""
         if tail:
             released.setdefault("tool_calls", []).append({"index": choice.tool, "function": {"arguments": tail}})
-        tail = self._channels.finish(f"{choice.prefix}function")
+        tail = self._channels.finish(f"tool:function{choice.suffix}")
         if tail:
             call = released.setdefault("function_call", {})
             call["arguments"] = call.get("arguments", "") + tail
