@@ -82,7 +82,7 @@ def session(*links: str, over: Registry | None = None, **state: Any) -> Session:
     )
 
 
-def call(name: str, resource: Resource | None = None, **arguments: Any) -> Action:
+def call(name: str, resource: Resource | None = None, /, **arguments: Any) -> Action:
     """Return a tool call."""
     return Action(Boundary.HUMAN_AUTOMATION, "tools/call", name, resource or Resource("Tool", name), f"tool:{name}", arguments)
 

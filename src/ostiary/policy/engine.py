@@ -12,7 +12,7 @@ from ostiary.core.registry import Registry
 from ostiary.core.subject import Principal, Session
 from ostiary.policy import cedar, context
 from ostiary.policy.checks import Review, review
-from ostiary.policy.entities import EntityGraph, Uid, principal_uid
+from ostiary.policy.entities import REGISTERED, EntityGraph, Uid, principal_uid
 from ostiary.policy.obligations import OBLIGATIONS
 from ostiary.policy.reading import mentions
 from ostiary.policy.schema import ActionShape, PolicySchema, generate
@@ -137,7 +137,7 @@ class PolicyEngine:
             if shape is None or not shape.is_accepted or action.name in found.blocked or not session.subject.chain:
                 return False
             facts = context.Facts(session, Context(self._clock_ns() / 1e9), Origins(), {}, ())
-            return all(_could(found, link, action, facts) for link in session.subject.chain)
+            return all(found.graph.has(principal_uid(link)) and _could(found, link, action, facts) for link in session.subject.chain)
         except Exception:
             log.exception("the policy engine failed, so a listing leaves the action out")
             return False
@@ -145,7 +145,7 @@ class PolicyEngine:
     def _decide(self, found: Snapshot, session: Session, action: Action, origins: Origins, about: Context) -> Decision:
         revision = found.version.revision
         shape = askable(found, action)
-        if shape is None:
+        if shape is None or not all(found.graph.has(principal_uid(link)) for link in session.subject.chain):
             return combine(revision, [], action, origins, self._obligations)
         if not shape.is_accepted:
             return Decision(Effect.DENY, "quarantined", revision=revision, remedy="an operator must accept the tool's definition")
@@ -183,11 +183,14 @@ def snapshot(registry: Registry, version: PolicyVersion) -> Snapshot:
 
 
 def askable(found: Snapshot, action: Action) -> ActionShape | None:
-    """Return the action's shape; None when there is none such, or it is not done to that resource."""
+    """Return the action's shape; None when there is none such, it is not done to that resource, or that is not registered."""
     shape = found.schema.actions.get(action.name)
     if shape is None or action.resource.type not in shape.resources:
         return None
-    return None if shape.is_tool and action.resource.id != action.name else shape
+    if shape.is_tool and action.resource.id != action.name:
+        return None
+    uid = (action.resource.type, action.resource.id)
+    return shape if uid[0] not in REGISTERED or found.graph.has(uid) else None
 
 
 def ask(found: Snapshot, link: Principal, action: Action, facts: context.Facts) -> Verdict:

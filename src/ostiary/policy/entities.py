@@ -13,6 +13,8 @@ from ostiary.policy.values import entity
 
 Uid = tuple[str, str]
 """An entity's type and id."""
+REGISTERED = frozenset({"User", "Agent", "Process", "Model", "Server", "Tool", "Api", "Source"})
+"""Types whose every entity is in the registry: another id means nothing."""
 KINDS: Mapping[PrincipalKind, str] = {
     PrincipalKind.USER: "User",
     PrincipalKind.AGENT: "Agent",
@@ -32,6 +34,10 @@ class EntityGraph:
     def within(self, uid: Uid) -> frozenset[Uid]:
         """Return the entity and everything it is in. Nothing here nests deeper than one step."""
         return self._parents.get(uid, frozenset()) | {uid}
+
+    def has(self, uid: Uid) -> bool:
+        """Say whether the entity is registered."""
+        return uid in self._parents
 
     def knows(self, kind: str) -> frozenset[str]:
         """Return the ids of a type, those that only occur as parents too."""

@@ -50,16 +50,16 @@ def explain(engine: PolicyEngine, case: Case) -> Explanation:
 
 def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, action: Action, case: Case) -> Explanation:
     """Answer with arguments, origins and content open; certain only where they do not matter."""
-    answers = {link: _partly(found, session, link, action, case) for link in session.subject.chain}
-    certain = not any(answer.is_open or answer.errors for answer in answers.values())
+    answers = [_partly(found, session, link, action, case) for link in session.subject.chain]
+    certain = not any(answer.is_open or answer.errors for answer in answers)
+    reasons = [name for answer in answers for name in answer.reasons]
+    forbids = [name for name in reasons if found.policies[name].effect == "forbid"]
     if not engine.may_see(session, action):
-        effect, names = "deny", [name for answer in answers.values() for name in answer.reasons if not answer.is_allowed]
-    elif certain and all(answer.is_allowed for answer in answers.values()):
-        effect, names = "allow", [name for answer in answers.values() for name in answer.reasons]
-    elif certain:
-        effect, names = "hold", [name for answer in answers.values() for name in answer.reasons if not answer.is_allowed]
+        effect, names = "deny", forbids
+    elif not certain:
+        effect, names = "depends", [*reasons, *(name for answer in answers for name in answer.candidates)]
     else:
-        effect, names = "depends", [name for answer in answers.values() for name in (*answer.reasons, *answer.candidates)]
+        effect, names = ("hold", forbids) if forbids else ("allow", reasons)
     why = "" if names else "no policy permits it to every link of the chain"
     return Explanation(effect, _sentence(effect, session, action, why), _deciding(found, session, action, names))
 

@@ -1,0 +1,57 @@
+"""The starter pack: readable, valid on any registry, and explained."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ostiary.core.errors import NotFound
+from ostiary.core.registry import Registry
+from ostiary.policy import packs
+from ostiary.policy.checks import review
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.entities import EntityGraph
+from ostiary.policy.schema import generate
+from ostiary.policy.version import PolicyVersion
+from tests.support.policy import registry
+
+EXPLAINED = Path(__file__).parents[3] / "docs" / "explanation" / "starter-pack.md"
+
+
+@pytest.mark.parametrize("over", [registry(), registry(tools={}), Registry()], ids=["company", "unconnected", "empty"])
+def test_the_starter_pack_loads_everywhere(over: Registry) -> None:
+    """R-P4: what names servers you do not have is left out; the rest validates strictly."""
+    pack = packs.load("starter", generate(over))
+    engine = PolicyEngine()
+    engine.load(over, PolicyVersion(pack.files))
+    assert "starter/control-arguments-come-from-the-user-or-a-directory.cedar" in pack.files
+    assert ("payers-pay.cedar" in pack.left_out) is ("payments" not in over.servers)
+
+
+def test_one_idea_a_file_with_its_reason() -> None:
+    """R-P4: a file is named after its only policy, which says why."""
+    schema = generate(registry())
+    found = review(packs.load("starter", schema).files, schema, EntityGraph(registry(), schema))
+    assert found.is_sound
+    for policy in found.policies:
+        assert policy.file == f"starter/{policy.id}.cedar"
+        assert policy.because
+    assert len({policy.file for policy in found.policies}) == len(found.policies)
+    assert not [str(warning) for warning in found.warnings if "never match" not in str(warning)]
+
+
+def test_every_policy_is_explained() -> None:
+    """R-P4: the page names each policy of the pack and shows its text."""
+    text = EXPLAINED.read_text("utf-8")
+    pack = packs.load("starter", generate(registry()))
+    for file, policy in pack.files.items():
+        assert f"`{Path(file).stem}`" in text
+        body = re.sub(r"^//.*\n", "", policy, flags=re.MULTILINE).strip()
+        assert body in text, f"{file} is not shown as it is"
+
+
+@pytest.mark.parametrize("name", ["nothing", "../packs", "", "starter/.."])
+def test_an_unknown_pack_is_not_found(name: str) -> None:
+    """R-P4: a pack's name is a name, never a path."""
+    with pytest.raises(NotFound):
+        packs.load(name, generate(registry()))
