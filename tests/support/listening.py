@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ostiary.protocols.listener import Listener
+from ostiary.protocols.listener import Bounds, Listener
 
 
 @asynccontextmanager
-async def listening(app: Any) -> AsyncIterator[str]:
+async def listening(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
     """Serve an ASGI application; yields `127.0.0.1:port`."""
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
-    listener = Listener(app, "127.0.0.1", 0, drain_s=1)
+    listener = Listener(app, bounds or Bounds(drain_s=1))
     serving = asyncio.create_task(listener.serve_forever([bound]))
     while not listener.started:
         await asyncio.sleep(0.01)

@@ -1,18 +1,27 @@
 """Making the registry and the policies equal to a declaration."""
 
 import asyncio
+from collections.abc import Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, router
+from ostiary.api.services import Services
+from ostiary.core.errors import InvalidPolicy
+from ostiary.core.errors import InvalidPolicy
+from ostiary.core.registry import Registry
 from ostiary.governance import declaration
 from ostiary.governance.declaration import Bundle, Plan
 from ostiary.policy.engine import snapshot
 from ostiary.policy.version import PolicyVersion
 
 routes = router("declaration")
+
+PREVIEW_S = 30.0
+"""Longest wait for the servers a declaration brings."""
 
 Texts = Annotated[dict[Annotated[str, Field(max_length=512)], str], Field(max_length=1000)]
 
@@ -50,30 +59,57 @@ class AppliedView:
     applied: bool
     differences: list[DifferenceView]
     notes: list[str]
-    """What to know: agents that will not run, and why."""
+    """What to know: agents that will not run and why, servers that could not be looked at."""
     policy_revision: str
 
 
 @routes.post("")
 async def apply_declaration(body: DeclarationBody, services: Given, caller: Annotated[Caller, may("apply", "registry")]) -> AppliedView:
     """Compare a declaration with what is registered, check all of it, then record and make the difference. Idempotent."""
-    bundle = Bundle(body.declarations, body.files, body.environment)
-    declared = await asyncio.to_thread(declaration.read, bundle)
+    declared = await asyncio.to_thread(declaration.read, Bundle(body.declarations, body.files, body.environment))
     plan = declaration.plan(
         declared, services.registrar.registry, services.policy_files(), is_recording=services.is_recording(), prune=body.prune
     )
-    if plan.policies is not None:
-        if not caller.operator.can("apply", "policy"):
-            raise Forbidden("your role does not include `apply` on `policy`")
-        await asyncio.to_thread(snapshot, plan.registry, PolicyVersion(dict(plan.policies)))
+    if plan.policies is not None and not caller.operator.can("apply", "policy"):
+        raise Forbidden("your role does not include `apply` on `policy`")
+    unseen = await _check(services, plan)
     if not body.dry_run:
-        why = body.why or "a declaration was applied"
-        await services.registrar.change(plan.changes, by=caller.name, why=why)
-        if plan.policies is not None:
-            await services.policies.apply(plan.policies, caller.name, why, services.registrar.registry)
-    return _view(plan, services.policies.current.revision, applied=not body.dry_run)
+        unseen = await _apply(services, plan, caller.name, body.why or "a declaration was applied") or unseen
+    notes = [*plan.notes, *(f"server `{name}` could not be looked at: {why}" for name, why in sorted(unseen.items()))]
+    return _view(plan, services.policies.current.revision, notes, applied=not body.dry_run)
 
 
-def _view(plan: Plan, revision: str, *, applied: bool) -> AppliedView:
+async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
+    """Check the new policies against the registry as it would be, tools of new servers included, before anything changes."""
+    wanted, unseen = plan.registry, dict[str, str]()
+    if _moves_servers(plan):
+        try:
+            async with asyncio.timeout(PREVIEW_S):
+                wanted, found = await services.preview(services.registrar.registry, plan.registry)
+                unseen = dict(found)
+        except TimeoutError:
+            unseen = {"(all)": f"no answer within {PREVIEW_S:.0f} s"}
+    if plan.policies is not None:
+        try:
+            await asyncio.to_thread(snapshot, wanted, PolicyVersion(dict(plan.policies)))
+        except InvalidPolicy as error:
+            blind = "; ".join(f"server `{name}` could not be looked at ({why})" for name, why in sorted(unseen.items()))
+            raise InvalidPolicy(error.detail, remedy=f"{blind}: its tools are not known" if blind else error.remedy) from None
+    return unseen
+
+
+async def _apply(services: Services, plan: Plan, by: str, why: str) -> Mapping[str, str]:
+    await services.registrar.change(plan.changes, by=by, why=why)
+    unseen = await services.connect() if _moves_servers(plan) else {}
+    if plan.policies is not None:
+        await services.policies.apply(plan.policies, by, why, services.registrar.registry)
+    return unseen
+
+
+def _moves_servers(plan: Plan) -> bool:
+    return any(change.noun == "servers" and change.value is not None for change in plan.changes)
+
+
+def _view(plan: Plan, revision: str, notes: list[str], *, applied: bool) -> AppliedView:
     views = [DifferenceView(d.verb, d.noun, d.name, list(d.fields), d.before, d.after) for d in plan.differences]
-    return AppliedView(applied, views, list(plan.notes), revision)
+    return AppliedView(applied, views, notes, revision)

@@ -1,12 +1,14 @@
 """Everything the control API needs, in one value that the composition root fills."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ostiary.core.clock import Clock
 from ostiary.core.ports import Ledger
+from ostiary.core.registry import Registry
+from ostiary.core.registry import Registry
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -14,8 +16,8 @@ from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
 from ostiary.identity.sessions import Sessions
+from ostiary.ledger.checking import Verification
 from ostiary.ledger.reader import LedgerReader
-from ostiary.ledger.verify import Verification
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.settings import Described, Settings
@@ -48,6 +50,10 @@ class Services:
     approvals: Any
     pins: ToolPins
     secrets: SealedSecrets
+    preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]
+    """The wanted registry with the tools its new servers would bring, and by name why a server could not be looked at."""
+    connect: Callable[[], Awaitable[Mapping[str, str]]]
+    """Looks at every registered server and pins its tools; returns by name why one could not be looked at."""
 
     def policy_files(self) -> Mapping[str, str]:
         """Return the policy files that decide now."""

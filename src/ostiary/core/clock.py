@@ -6,13 +6,16 @@ import time
 class Clock:
     """Wall-clock time, anchored once and carried forward by the monotonic clock.
 
-    Sessions, approvals and tokens expire by this clock, so setting the machine's date back does not
-    prolong them. `floor_ns` is the time of the newest ledger entry: time never starts before it.
+    Sessions, approvals and tokens expire by this clock, so setting the machine's date back does not prolong them.
     """
 
-    def __init__(self, floor_ns: int = 0) -> None:
-        self._anchor_ns = max(time.time_ns(), floor_ns)
+    def __init__(self) -> None:
+        self._anchor_ns = time.time_ns()
         self._started_ns = time.monotonic_ns()
+
+    def start_after(self, floor_ns: int) -> None:
+        """Never again say a time before `floor_ns`: that of the newest ledger entry, once it has been read."""
+        self._anchor_ns += max(0, floor_ns - self.now_ns())
 
     def now_ns(self) -> int:
         """Return the time in nanoseconds since the epoch."""

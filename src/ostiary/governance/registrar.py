@@ -1,7 +1,7 @@
 """The registry as it changes: every change is recorded with who and why, made durable, then seen by all at once."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ NOUNS: dict[str, type] = {
 """What is registered, by the name of its mapping in `Registry`."""
 
 Registered = User | Group | Agent | Model | Server | Tool | Api | Source
-Subscriber = Callable[[Registry], None]
+Subscriber = Callable[[Registry], Awaitable[object] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class Registrar:
             await self._store.write([Change(f"registry/{c.noun}", c.name, _dump(c.value)) for c in effective])
             self._registry = _with(self._registry, effective)
             for subscriber in self._subscribers:
-                subscriber(self._registry)
+                waiting = subscriber(self._registry)
+                if waiting is not None:
+                    await waiting
             return self._registry
 
     def _current(self, change: RegistryChange) -> Registered | None:

@@ -1,29 +1,43 @@
 """The HTTP listener: uvicorn with the bounds it leaves to us (head size, slow heads, connections)."""
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD = 64 * 1024
-"""Bytes of request line and headers."""
-HEAD_TIMEOUT_S = 10.0
-"""Longest time from the first byte of a request, or from connecting, to the end of its headers."""
-KEEP_ALIVE_S = 75
-MAX_CONNECTIONS = 4096
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one client may take of a listener."""
+
+    head_bytes: int = 32 * 1024
+    """Request line and headers."""
+    head_s: float = 10.0
+    """From connecting, or from the first byte of a request, to the end of its headers."""
+    keep_alive_s: float = 75.0
+    connections: int = 4096
+    drain_s: float = 10.0
+    """How long a stopping listener waits for open requests."""
+
+
+_PIECE = 256 * 1024
+"""A read may carry the end of a head together with this much body."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses heads that are too large (431) or too slow (408), and encodings of the path that are not ASCII."""
 
+    bounds: ClassVar[Bounds] = Bounds()
     _head_bytes = 0
+    _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first head."""
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_slow)
+        self._head_timer = self.loop.call_later(self.bounds.head_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
@@ -36,7 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._head_timer is not None:
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD + 65536:
+            if self._head_bytes > self.bounds.head_bytes + _PIECE:
                 self._abort(431, "request header fields too large")
                 return
         try:
@@ -50,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size = 0
         if self._head_timer is None:
             self._head_bytes = 0
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_slow)
+            self._head_timer = self.loop.call_later(self.bounds.head_s, self._too_slow)
 
     def on_url(self, url: bytes) -> None:
         """Bound the request target."""
@@ -69,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > MAX_HEAD:
+        if self._head_size > self.bounds.head_bytes:
             self._abort(431, "request header fields too large")
             raise ValueError("head too large")
 
@@ -90,15 +104,14 @@ class BoundedProtocol(HttpToolsProtocol):
 class Listener(Server):
     """One listening port. The composition root handles signals, so this server installs none."""
 
-    def __init__(self, app: Any, host: str, port: int, *, tls: tuple[str, str] | None = None, drain_s: int = 10) -> None:
+    def __init__(self, app: Any, bounds: Bounds | None = None, *, tls: tuple[str, str] | None = None) -> None:
+        bounds = bounds or Bounds()
         certificate, key = tls or (None, None)
         super().__init__(
             Config(
                 app,
-                host=host,
-                port=port,
                 loop="none",
-                http=BoundedProtocol,
+                http=type("Protocol", (BoundedProtocol,), {"bounds": bounds}),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -106,9 +119,9 @@ class Listener(Server):
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=drain_s,
-                limit_concurrency=MAX_CONNECTIONS,
+                timeout_keep_alive=round(bounds.keep_alive_s),
+                timeout_graceful_shutdown=round(bounds.drain_s),
+                limit_concurrency=bounds.connections,
                 backlog=2048,
                 ssl_certfile=certificate,
                 ssl_keyfile=key,

@@ -7,7 +7,11 @@ from ostiary.core.clock import Clock
 
 def test_time_never_starts_before_the_newest_record() -> None:
     future = time.time_ns() + 10**12
-    assert Clock(floor_ns=future).now_ns() >= future
+    clock = Clock()
+    clock.start_after(future)
+    assert clock.now_ns() >= future
+    clock.start_after(0)
+    assert clock.now_ns() >= future
 
 
 def test_time_is_carried_by_the_monotonic_clock() -> None:
