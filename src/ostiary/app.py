@@ -212,7 +212,7 @@ async def serve(
             await _record(gateway.services, "start", url)
             connecting = loop.create_task(_connect(gateway.mcp))
             serving = loop.create_task(listener.serve_forever([bound]))
-            while not (listener.started or serving.done()):
+            while not (listener.started or serving.done()):  # noqa: ASYNC110 - uvicorn offers no event for it
                 await asyncio.sleep(0.01)
             _write_address(data, url, tls is not None and development_tls)
             if ready is not None:
