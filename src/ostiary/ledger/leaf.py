@@ -17,7 +17,8 @@ from ostiary.core.errors import InvalidAction, LedgerTampered
 FORMAT = 1
 MAX_LEAF = 16_384
 MAX_INTEGER = (1 << 53) - 1
-PLAIN = re.compile(r"[A-Za-z0-9~*][A-Za-z0-9._/:*~+-]{0,255}\Z")
+MAX_WORD = 512
+PLAIN = re.compile(r"[A-Za-z0-9._/:*~+-]{1,512}\Z")
 """A controlled word: what may stand in a leaf as it is."""
 
 

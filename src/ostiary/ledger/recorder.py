@@ -18,6 +18,8 @@ MAX_PARTS = 62
 MAX_PART = 64 * 1024 * 1024
 RETENTION = "standard"
 """The retention class of every part until packs set their own."""
+_USUAL = 4_096
+"""Above this many characters of words an entry is looked at closely."""
 _USER_RESOURCE = "User::"
 
 
@@ -139,7 +141,7 @@ def _whole(entry: Entry, vault: Vault) -> Entry:
     if not entry.resource.startswith(_USER_RESOURCE):
         words.append(entry.resource)
     joined = "/".join(words)
-    if _is_plain(joined) and len(joined) < 6_000 and len(entry.origins) <= 64:
+    if _is_plain(joined) and max(map(len, words)) <= form.MAX_WORD and len(joined) <= _USUAL:
         return entry
     return _screened(entry, vault)
 

@@ -80,12 +80,14 @@ def test_a_bad_item_of_a_list_is_refused(field: str, value: Any) -> None:
 
 def test_bad_origins_and_parts_are_refused() -> None:
     """R-L2."""
-    for fields in (
+    text: Any = "text"
+    bad: list[dict[str, Any]] = [
         {"origins": {"a": math.nan}},
         {"origins": {1: "user"}},
         {"origins": {"a\ud800": "user"}},
-        {"parts": (Part("x", "text"),)},
-    ):  # type: ignore[arg-type]
+        {"parts": (Part("x", text),)},
+    ]
+    for fields in bad:
         with pytest.raises(InvalidAction):
             recorder().record(make_entry(**fields))
 
@@ -104,7 +106,7 @@ def test_people_stand_as_the_same_random_handle_each_time() -> None:
     assert leaf_of(user="alice")["user"] != leaf.user
 
 
-@pytest.mark.parametrize("text", ["pay alice@example.com now", "naïve", 'x"y', "a\nb", "x" * 300, "<script>", ".hidden"])
+@pytest.mark.parametrize("text", ["pay alice@example.com now", "naïve", 'x"y', "a\nb", "x" * 600, "<script>"])
 def test_free_text_in_a_word_is_replaced_and_sealed(text: str) -> None:
     """R-L4: what is not a controlled word stands as a keyed stand-in, the text itself in part `words`."""
     recording = recorder()

@@ -1,0 +1,365 @@
+"""The one writer: receipts only for what is durable, one sync for many, and no way on after an error."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from ostiary.core.entry import Family, Kind
+from ostiary.core.errors import CheckpointMismatch, InvalidAction, InvalidConfig, LedgerTampered, LedgerUnavailable
+from ostiary.ledger import Ledger, Pace
+from ostiary.ledger.leaf import decode
+from ostiary.ledger.note import Verifier
+from ostiary.ledger.store import Batch
+from ostiary.ledger.tree import Tree, leaf_hash
+from ostiary.ledger.writer import MAX_QUEUE
+from tests.support.ledger import ORIGIN, QUICK, FailingStore, MemoryStore, ledger_keys, make_entry, running
+
+
+class SlowStore(MemoryStore):
+    """A store whose commits wait for the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Semaphore(0)
+        self.arrived = threading.Semaphore(0)
+
+    def commit(self, batch: Batch) -> None:
+        self.arrived.release()
+        assert self.gate.acquire(timeout=10)
+        super().commit(batch)
+
+
+async def test_a_receipt_names_the_place_and_hash_of_a_durable_entry() -> None:
+    """R-L1: no receipt, no execution; a receipt means durable."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        receipts = [await ledger.append(make_entry()) for _ in range(3)]
+        assert [receipt.index for receipt in receipts] == [0, 1, 2]
+        assert [receipt.leaf_hash for receipt in receipts] == [leaf_hash(leaf) for leaf in store.entries]
+        assert [decode(leaf).n for leaf in store.entries] == [0, 1, 2]
+        assert ledger.size == 3
+        assert ledger.state.is_ok
+
+
+async def test_all_that_waits_is_committed_together() -> None:
+    """R-L1: one transaction, one sync for many; order is the order of asking."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        first = asyncio.ensure_future(ledger.append(make_entry(session="0")))
+        await asyncio.to_thread(store.arrived.acquire)
+        rest = [asyncio.ensure_future(ledger.append(make_entry(session=f"{n + 1}"))) for n in range(100)]
+        await asyncio.sleep(0)
+        store.gate.release(5)
+        receipts = await asyncio.gather(first, *rest)
+        assert [receipt.index for receipt in receipts] == list(range(101))
+        assert store.batches == [1, 100]
+        assert [decode(leaf).session for leaf in store.entries] == [str(n) for n in range(101)]
+
+
+async def test_no_receipt_before_the_store_says_durable() -> None:
+    """R-L1: while the sync is under way nobody is told anything."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        waiting = asyncio.ensure_future(ledger.append(make_entry()))
+        await asyncio.to_thread(store.arrived.acquire)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        store.gate.release(5)
+        assert (await waiting).index == 0
+
+
+async def test_a_caller_who_goes_away_does_not_disturb_the_others() -> None:
+    """R-L1: a cancelled append is still recorded."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        gone = asyncio.ensure_future(ledger.append(make_entry(session="gone")))
+        stays = asyncio.ensure_future(ledger.append(make_entry(session="stays")))
+        await asyncio.to_thread(store.arrived.acquire)
+        gone.cancel()
+        store.gate.release(5)
+        await stays
+        assert [decode(leaf).session for leaf in store.entries] == ["gone", "stays"]
+
+
+async def test_a_deep_queue_sheds() -> None:
+    """R-L1: more than 4,096 waiting entries are refused, not kept waiting for ever."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        first = asyncio.ensure_future(ledger.append(make_entry(parts=())))
+        await asyncio.to_thread(store.arrived.acquire)
+        rest = [asyncio.ensure_future(ledger.append(make_entry(parts=()))) for _ in range(MAX_QUEUE + 50)]
+        await asyncio.sleep(0)
+        shed = [task for task in rest if task.done()]
+        assert len(shed) >= 50
+        assert all(isinstance(task.exception(), LedgerUnavailable) for task in shed)
+        store.gate.release(100)
+        done = await asyncio.gather(first, *[task for task in rest if task not in shed])
+        assert len(store.entries) == len(done) == ledger.size
+
+
+async def test_an_old_queue_sheds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-L1: when the oldest has waited more than 250 ms the disk is too slow for more."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        first = asyncio.ensure_future(ledger.append(make_entry()))
+        await asyncio.to_thread(store.arrived.acquire)
+        second = asyncio.ensure_future(ledger.append(make_entry()))
+        await asyncio.sleep(0)
+        monkeypatch.setattr("ostiary.ledger.writer.MAX_AGE_S", -1.0)
+        with pytest.raises(LedgerUnavailable, match="too slow"):
+            await ledger.append(make_entry())
+        monkeypatch.undo()
+        store.gate.release(5)
+        await asyncio.gather(first, second)
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("method", ["commit", "release"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_any_store_error_is_final_and_told_to_everybody(method: str, nth: int, is_after: bool) -> None:
+    """R-L1: failing before or after it took effect: no receipt, no retry, no more entries; a restart finds what is there."""
+    inner = MemoryStore()
+    store = FailingStore(inner, method, nth, is_after=is_after)
+    receipts = 0
+    async with running(store) as ledger:
+        for _ in range(50):
+            try:
+                await ledger.append(make_entry(decision="allow", code=""))
+                receipts += 1
+                await ledger.seal()
+            except LedgerUnavailable:
+                break
+        assert store.has_failed
+        assert not ledger.state.is_ok
+        assert "injected" in ledger.state.reason
+        for _ in range(3):
+            with pytest.raises(LedgerUnavailable, match="injected"):
+                await ledger.append(make_entry())
+        with pytest.raises(LedgerUnavailable):
+            await ledger.seal()
+    assert receipts <= len(inner.entries) <= receipts + 1
+    before = list(inner.entries)
+    async with running(inner) as again:
+        await again.append(make_entry())
+    assert inner.entries[: len(before)] == before
+    outcomes = [decode(leaf) for leaf in inner.entries if decode(leaf).kind == "outcome"]
+    assert [leaf.intent for leaf in outcomes] == [decode(leaf).id for leaf in before]
+
+
+async def test_everybody_in_a_failed_batch_and_behind_it_is_told() -> None:
+    """R-L1."""
+    inner = SlowStore()
+    async with running(FailingStore(inner, "commit", 1, is_after=False)) as ledger:
+        waiting = [asyncio.ensure_future(ledger.append(make_entry())) for _ in range(2_000)]
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(answer, LedgerUnavailable) for answer in answers)
+    assert inner.entries == []
+
+
+async def test_a_signer_that_fails_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-L2: no checkpoint, no ledger."""
+    async with running(MemoryStore()) as ledger:
+        await ledger.append(make_entry())
+
+        def broken(*_: object) -> bytes:
+            raise RuntimeError("the key is gone")
+
+        monkeypatch.setattr(ledger._signer, "sign", broken)
+        await ledger.append(make_entry())
+        with pytest.raises(LedgerUnavailable, match="the key is gone"):
+            await ledger.seal()
+        with pytest.raises(LedgerUnavailable):
+            await ledger.append(make_entry())
+
+
+async def test_checkpoints_cover_only_what_is_durable_and_follow_by_themselves() -> None:
+    """R-L2: signed over each size reached, without being asked."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        verifier = Verifier.parse(ledger.public_key)
+        for _ in range(5):
+            await ledger.append(make_entry())
+            while verifier.open(ledger.checkpoint)[0].size < ledger.size:
+                await asyncio.sleep(0.005)
+    tree = Tree()
+    roots = {0: tree.root()}
+    for leaf in store.entries:
+        tree.append(leaf_hash(leaf))
+        roots[tree.size] = tree.root()
+    released = [verifier.open(note)[0] for note in store.notes.values()]
+    assert {checkpoint.size for checkpoint in released} >= {0, 5}
+    assert all(roots[checkpoint.size] == checkpoint.root for checkpoint in released)
+
+
+async def test_an_idle_ledger_says_so() -> None:
+    """R-L2: a heartbeat signs the same tree again with a later time: silence would hide a cut."""
+    store, times = MemoryStore(), iter(range(10**18, 2 * 10**18, 10**9))
+    ledger = Ledger(store, ledger_keys(), origin=ORIGIN, node="n1", pace=Pace(heartbeat_s=0.02), clock_ns=lambda: next(times))
+    await ledger.start()
+    verifier = Verifier.parse(ledger.public_key)
+    seen: set[int | None] = set()
+    while len(seen) < 3:
+        await asyncio.sleep(0.005)
+        if ledger.checkpoint:
+            seen.add(verifier.open(ledger.checkpoint)[1])
+    await ledger.close()
+    assert ledger.size == 0
+
+
+async def test_open_intents_are_closed_as_unknown_at_the_next_start() -> None:
+    """R-L1: after a crash the record says that the outcome is unknown, and says it once."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        allowed = make_entry(decision="allow", code="", user="carol")
+        settled = make_entry(decision="allow", code="")
+        for entry in (allowed, settled, make_entry(), make_entry(kind=Kind.EVENT, family=Family.CHANGE, decision="allow")):
+            await ledger.append(entry)
+        await ledger.append(make_entry(kind=Kind.OUTCOME, intent=settled.id, decision="allow", code=""))
+    for _ in range(2):
+        async with running(store) as ledger:
+            assert ledger.size == 6
+    intent, last = decode(store.entries[0]), decode(store.entries[-1])
+    assert (last.kind, last.intent, last.code, last.decision) == ("outcome", allowed.id, "unknown", "allow")
+    assert (last.user, last.on_behalf_of, last.owner, last.action) == (intent.user, intent.on_behalf_of, intent.owner, intent.action)
+    assert [decode(leaf).n for leaf in store.entries] == list(range(6))
+
+
+async def test_what_cannot_be_recorded_costs_nobody_else_anything() -> None:
+    """R-L2: a refused entry leaves no gap in the counter and does not stop the ledger."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+        with pytest.raises(InvalidAction):
+            await ledger.append(make_entry(upstream_status=1.5))
+        await ledger.append(make_entry())
+    assert [decode(leaf).n for leaf in store.entries] == [0, 1]
+
+
+async def test_a_full_disk_stops_new_actions_and_lets_old_ones_end() -> None:
+    """R-L1: below the watermark the ballast is given up and only outcomes are taken; room brings it back."""
+    store = MemoryStore()
+    async with running(store, pace=Pace(seal_s=0.01, watermark=1_000, disk_s=0.005)) as ledger:
+        await ledger.append(make_entry())
+        assert store.has_ballast
+        store.room = 999
+        while store.has_ballast:
+            await asyncio.sleep(0.005)
+            if ledger.state.is_ok and store.has_ballast:
+                try:
+                    await ledger.append(make_entry())
+                except LedgerUnavailable:
+                    break
+        for kind in (Kind.INTENT, Kind.EVENT):
+            with pytest.raises(LedgerUnavailable, match="disk is nearly full"):
+                await ledger.append(make_entry(kind=kind))
+        await ledger.append(make_entry(kind=Kind.OUTCOME, intent="x"))
+        assert not store.has_ballast
+        store.room = 1_500
+        with pytest.raises(LedgerUnavailable):
+            await ledger.append(make_entry())
+        store.room = 2_000
+        while not store.has_ballast:
+            await asyncio.sleep(0.005)
+        await ledger.append(make_entry())
+
+
+async def test_a_ledger_not_started_or_closed_takes_nothing() -> None:
+    """R-L1: fail closed at both ends."""
+    store = MemoryStore()
+    ledger = Ledger(store, ledger_keys(), origin=ORIGIN, node="n1", pace=QUICK)
+    for moment in ("before", "after"):
+        assert not ledger.state.is_ok
+        with pytest.raises(LedgerUnavailable):
+            await ledger.append(make_entry())
+        with pytest.raises(LedgerUnavailable):
+            await ledger.seal()
+        if moment == "before":
+            await ledger.start()
+            await ledger.append(make_entry())
+            await ledger.close()
+    assert Verifier.parse(ledger.public_key).open(ledger.checkpoint)[0].size == 1
+    assert not store.is_locked
+
+
+def _drop_last(entries: list[bytes]) -> None:
+    entries.pop()
+
+
+def _swap(entries: list[bytes]) -> None:
+    entries[1], entries[2] = entries[2], entries[1]
+
+
+def _change(entries: list[bytes]) -> None:
+    entries[0] = entries[0].replace(b'"deny"', b'"allow"')
+
+
+def _clear(entries: list[bytes]) -> None:
+    entries.clear()
+
+
+@pytest.mark.parametrize("attack", [_drop_last, _swap, _change, _clear])
+async def test_a_start_refuses_a_tree_without_a_released_checkpoint_and_changes_nothing(attack: object) -> None:
+    """R-L2: recovery never cuts below a released size, never mends, never goes on."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        for _ in range(4):
+            await ledger.append(make_entry())
+    assert callable(attack)
+    attack(store.entries)
+    before = list(store.entries), store.newest, dict(store.notes)
+    with pytest.raises(CheckpointMismatch):
+        async with running(store):
+            raise AssertionError("it must not start")
+    assert (list(store.entries), store.newest, dict(store.notes)) == before
+    assert not store.is_locked
+
+
+async def test_a_start_refuses_when_the_ledger_is_gone_but_its_checkpoint_is_not() -> None:
+    """R-L2."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+    store.entries.clear()
+    store.head = {}
+    with pytest.raises(CheckpointMismatch, match="the ledger is gone"):
+        async with running(store):
+            raise AssertionError("it must not start")
+
+
+async def test_a_start_refuses_a_changed_tile() -> None:
+    """R-L2: tiles are what proofs are made from."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await asyncio.gather(*[ledger.append(make_entry(parts=())) for _ in range(300)])
+    tile = store.tiles[0, 0]
+    store.tiles[0, 0] = tile[:-1] + bytes([tile[-1] ^ 1])
+    with pytest.raises(LedgerTampered, match="tile 0"):
+        async with running(store):
+            raise AssertionError("it must not start")
+
+
+@pytest.mark.parametrize(("seed", "origin"), [("other", ORIGIN), ("test", "other.example/ledger/test")])
+async def test_a_start_refuses_a_ledger_of_other_keys(seed: str, origin: str) -> None:
+    """R-L2: two ledgers are never mixed."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+    with pytest.raises(InvalidConfig, match="belongs to"):
+        async with running(store, keys=ledger_keys(seed), origin=origin):
+            raise AssertionError("it must not start")
+
+
+async def test_the_keys_of_a_batch_are_durable_with_it() -> None:
+    """R-L4: a part whose key was lost in a crash could never be read."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+        await ledger.append(make_entry(on_behalf_of=("dora",)))
+    async with running(store) as ledger:
+        reader = ledger.reader()
+        people: Sequence[str] = [reader.list(1, resolve=True)[0]["on_behalf_of"][0], reader.tail(-1, resolve=True)[0]["on_behalf_of"][0]]
+        assert people == ["dora", "alice"]
+        assert reader.reveal(reader.list(1)[0]["id"], "arguments") == b'{"amount":12,"to":"ACME"}'
