@@ -1,6 +1,6 @@
 """A control plane of real parts in a folder of its own, spoken to over ASGI."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from ostiary.api import Services, create_api
 from ostiary.core.clock import Clock
-from ostiary.core.registry import Agent, Group, Model, Server, User
+from ostiary.core.registry import Agent, Group, Model, Registry, Server, User
 from ostiary.core.subject import Status
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.secrets import SealedSecrets
@@ -26,14 +26,14 @@ from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import Signer
 from ostiary.ledger.ledger import Ledger
 from ostiary.ledger.vault import LedgerKeys
-from ostiary.ledger.verify import Verification, verify_source
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.provenance.profile import infer
 from ostiary.settings import Settings, describe
 from ostiary.storage.keyring import Keyring
+from ostiary.storage.ledger_files import verify
 from ostiary.storage.sqlite import SqliteStateStore
-from ostiary.storage.sqlite_ledger import SqliteLedgerSource, SqliteLedgerStore
+from ostiary.storage.sqlite_ledger import SqliteLedgerStore
 
 ROLES = ("administrator", "security", "approver", "auditor", "owner")
 PERMIT_OPENING = """
@@ -92,17 +92,10 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
     engine = PolicyEngine(clock_ns=clock.now_ns)
     policies = PolicyStore(store, ledger, clock.now_ns, engine)
     policies.start(registrar.registry)
-    registrar.subscribe(lambda registry: engine.load(registry, policies.current))
+    registrar.subscribe(policies.refresh)
     directory = Directory(backing, record, signer, hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     reader = ledger.reader()
     config = Settings.load(environ={}, overrides=settings)
-
-    def verify() -> Verification:
-        source = SqliteLedgerSource(folder / "ledger")
-        try:
-            return verify_source(source)
-        finally:
-            source.close()
 
     services = Services(
         settings=config,
@@ -113,7 +106,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         ledger=ledger,
         is_recording=lambda: ledger.state.is_ok,
         reader=reader,
-        verify=verify,
+        verify=lambda: verify(folder),
         sessions=Sessions(backing, record, signer, keys),
         keys=keys,
         directory=directory,
@@ -123,6 +116,8 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         approvals=None,
         pins=ToolPins(registrar, lambda *_: (), infer),
         secrets=SealedSecrets(store, ledger, clock),
+        preview=_no_preview,
+        connect=_no_servers,
     )
     found = Control(services, create_api(services))
     for role in ROLES:
@@ -135,6 +130,15 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         await ledger.close()
         directory.close()
         store.close()
+
+
+async def _no_preview(_now: Registry, wanted: Registry) -> tuple[Registry, Mapping[str, str]]:
+    """Nothing is dialled here: servers bring the tools a test registers."""
+    return wanted, {}
+
+
+async def _no_servers() -> Mapping[str, str]:
+    return {}
 
 
 def company() -> list[Any]:

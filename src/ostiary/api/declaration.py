@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,8 +10,6 @@ from pydantic import Field
 from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, router
 from ostiary.api.services import Services
 from ostiary.core.errors import InvalidPolicy
-from ostiary.core.errors import InvalidPolicy
-from ostiary.core.registry import Registry
 from ostiary.governance import declaration
 from ostiary.governance.declaration import Bundle, Plan
 from ostiary.policy.engine import snapshot

@@ -1,5 +1,7 @@
 """Policies as files: checked, applied, kept, explained."""
 
+# ruff: noqa: RUF012 -- pydantic copies the defaults of fields
+
 import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,11 +12,19 @@ from pydantic import Field, create_model
 
 from ostiary.api.route import After, Body, Caller, Given, Limit, may, page, router
 from ostiary.api.services import Services
+from ostiary.core.action import Origins
+from ostiary.core.decision import Context
 from ostiary.core.errors import InvalidPolicy, NotFound
+from ostiary.core.subject import SessionState
 from ostiary.governance.declaration import is_inside
+from ostiary.policy import tables
+from ostiary.policy.cases import Case
 from ostiary.policy.checks import review
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.explain import explain
 from ostiary.policy.source import Policy, Problem
 from ostiary.policy.store import Activation
+from ostiary.policy.version import PolicyVersion
 
 routes = router("policies")
 
@@ -91,6 +101,71 @@ class ApplyBody(Body):
     why: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+class TestBody(Body):
+    """Decision tables by file name; asked of `files` when given, else of the policies of now."""
+
+    tables: Files
+    files: Files | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One row of a table, and how it came out."""
+
+    name: str
+    where: str
+    ok: bool
+    expect: str
+    got: str
+    differences: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TestedView:
+    """How the tables came out."""
+
+    ok: bool
+    rows: list[RowView]
+
+
+class ExplainBody(Body):
+    """May this chain do this? Without `arguments` the answer says whether it depends on them."""
+
+    chain: Annotated[list[Annotated[str, Field(max_length=256)]], Field(min_length=1, max_length=8)]
+    """`user:alice`, `agent:invoice-bot`: the lending user first."""
+    action: Annotated[str, Field(max_length=256)]
+    resource: Annotated[str, Field(max_length=512)] = ""
+    arguments: dict[str, Any] | None = None
+    purpose: Annotated[str, Field(max_length=4096)] = ""
+    origins: Annotated[dict[str, str], Field(max_length=100)] = {}
+    control: Annotated[str, Field(max_length=32)] = "user"
+    labels: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100)] = []
+    detected: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100)] = []
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """A policy that says so, where it stands, and for whom."""
+
+    policy: str
+    effect: str
+    file: str
+    line: int
+    text: str
+    links: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """An answer for people: `allow`, `deny`, `hold`, or `depends` on arguments that were not given."""
+
+    effect: str
+    sentence: str
+    code: str
+    remedy: str
+    lines: list[LineView]
+
+
 class RollbackBody(Body):
     """The version to go back to, and why."""
 
@@ -141,6 +216,43 @@ async def check(body: FilesBody, services: Given, _: Annotated[Caller, may("chec
     return CheckedView(reviewed.is_sound, len(reviewed.policies), problems)
 
 
+@routes.post("/test")
+async def test(body: TestBody, services: Given, _: Annotated[Caller, may("test", "policy")]) -> TestedView:
+    """Run decision tables."""
+    outcomes = await asyncio.to_thread(_run_tables, services, body)
+    rows = [
+        RowView(
+            each.row.name,
+            each.row.where,
+            each.is_ok,
+            each.row.expect,
+            each.decision.effect.value if each.decision else "",
+            list(each.differences),
+        )
+        for each in outcomes
+    ]
+    return TestedView(all(row.ok for row in rows), rows)
+
+
+@routes.post("/explain")
+async def explain_(body: ExplainBody, services: Given, _: Annotated[Caller, may("explain", "policy")]) -> ExplanationView:
+    """Say whether somebody may do something, with the lines of policy that say so."""
+    case = Case(
+        chain=tuple(body.chain),
+        action=body.action,
+        resource=body.resource,
+        arguments=body.arguments,
+        origins=Origins(dict(body.origins), body.control),
+        state=SessionState(labels=frozenset(body.labels)),
+        about=Context(services.clock.now(), detected=frozenset(body.detected)),
+        purpose=body.purpose,
+    )
+    found = await asyncio.to_thread(explain, services.engine, case)
+    lines = [LineView(each.policy, each.effect, each.file, each.line, each.text, list(each.links)) for each in found.lines]
+    code, remedy = (found.decision.code, found.decision.remedy) if found.decision else ("", "")
+    return ExplanationView(found.effect, found.sentence, code, remedy, lines)
+
+
 @routes.post("/apply")
 async def apply(body: ApplyBody, services: Given, caller: Annotated[Caller, may("apply", "policy")]) -> VersionView:
     """Make these files the policy, if all of them are sound; otherwise nothing changes."""
@@ -175,6 +287,14 @@ async def show_policy(
     if found is None:
         raise NotFound(f"there is no policy `{id}`", remedy="ostiary policy list")
     return _policy(found)
+
+
+def _run_tables(services: Services, body: TestBody) -> list[tables.Outcome]:
+    engine = services.engine
+    if body.files is not None:
+        engine = PolicyEngine(clock_ns=services.clock.now_ns)
+        engine.load(services.registrar.registry, PolicyVersion(dict(body.files)))
+    return [outcome for name, text in sorted(body.tables.items()) for outcome in tables.run(engine, tables.read(text, name))]
 
 
 def _check_names(files: dict[str, str]) -> None:

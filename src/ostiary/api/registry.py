@@ -88,6 +88,18 @@ sources = registry_router("sources", "source", Source, SourceBody)
 users = registry_router("users", "user", User, UserBody)
 
 
+class RefreshedView(Body):
+    """Which servers could not be looked at, and why."""
+
+    failures: dict[str, str]
+
+
+@servers.post("/refresh")
+async def refresh_servers(services: Given, _: Annotated[Caller, may("refresh", "server")]) -> RefreshedView:
+    """Look at every registered server now: pin new tools, quarantine changed ones."""
+    return RefreshedView(failures=dict(await services.connect()))
+
+
 class PasswordBody(Body):
     """A new password."""
 

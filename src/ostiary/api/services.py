@@ -8,7 +8,6 @@ from typing import Any
 from ostiary.core.clock import Clock
 from ostiary.core.ports import Ledger
 from ostiary.core.registry import Registry
-from ostiary.core.registry import Registry
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
