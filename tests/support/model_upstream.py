@@ -2,7 +2,7 @@
 
 `say: a|b|c` answers `abc` (streamed: three pieces) · `call: name {json}` calls a tool · `status: 429` fails so ·
 `slow: n` streams n pieces 50 ms apart · `silent:` sends a head and waits · `break:` stops mid-stream ·
-`no-done:` ends without its end event · `lie-type:` `lie-json:` `endless:` `redirect:` `gzip:` lie.
+`no-done:` ends without its end event · `flood:` never ends · `lie-type:` `lie-json:` `endless:` `redirect:` `gzip:` lie.
 """
 
 import asyncio
@@ -166,6 +166,16 @@ class Wire:
         await self.piece(b'data: {"choices": "')
         while True:
             await self.piece(b"x" * 65536)
+            await asyncio.sleep(0)
+
+    async def do_flood(self, rest: str) -> None:
+        await self.head(200, "text/event-stream")
+        events = list(self.events(["word " * 2000], None))
+        for event in events[:-3]:
+            await self.piece(event)
+        flood = next(event for event in events if b"word word" in event)
+        while True:
+            await self.piece(flood)
             await asyncio.sleep(0)
 
     async def do_redirect(self, rest: str) -> None:

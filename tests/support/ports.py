@@ -66,8 +66,8 @@ class FixedPolicy:
 
 
 @dataclass
-class Untouched:
-    """The stream controls of `PlainControls`: each channel's word `forbidden` refuses, `secret` is starred out across pieces."""
+class PlainStream:
+    """The stream controls of `PlainControls`: `forbidden` refuses, `secret` is starred out, in however many pieces it comes."""
 
     held_back: dict[str, str] = field(default_factory=dict)
     found: set[str] = field(default_factory=set)
@@ -110,8 +110,8 @@ class PlainControls:
     def answer(self, passage: Passage, content: Any) -> Any | Refusal:
         return _starred(content)
 
-    def stream(self, passage: Passage) -> Untouched:
-        return Untouched()
+    def stream(self, passage: Passage) -> PlainStream:
+        return PlainStream()
 
 
 def _starred(value: Any) -> Any:

@@ -1,0 +1,74 @@
+"""A session is revoked while its stream is open: flowing, silent, or behind a client that does not read."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from tests.support.model_gateway import ModelGateway, model_gateway
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ModelGateway]:
+    with model_gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running: ModelGateway) -> ModelGateway:
+    running.reset()
+    return running
+
+
+@pytest.mark.parametrize("prompt", ["slow: 1000", "silent:", "flood:"])
+def test_an_open_stream_is_cut(gateway: ModelGateway, prompt: str) -> None:
+    """R-S3: the client gets an error event, the upstream is dropped, the outcome says revoked."""
+    messages: Any = [{"role": "user", "content": prompt}]
+    with openai.OpenAI(api_key=gateway.through.key, base_url=gateway.through.openai, max_retries=0) as sdk:
+        stream = iter(sdk.chat.completions.create(model="gpt", messages=messages, stream=True))
+        next(stream)
+        gateway.world.identity.revoked = True
+        with pytest.raises(openai.APIError) as caught:
+            for _ in stream:
+                pass
+    assert caught.value.code == "revoked"
+    assert gateway.outcome().code == "revoked"
+    assert gateway.upstream.left.wait(5)
+
+
+def test_a_client_that_does_not_read_keeps_nothing_alive(gateway: ModelGateway) -> None:
+    """R-S3: back-pressure does not put revocation off."""
+    host, _, port = gateway.through.url.removeprefix("http://").partition(":")
+    body = b'{"model":"gpt","stream":true,"messages":[{"role":"user","content":"flood:"}]}'
+    head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {gateway.through.key}\r\n"
+    with socket.create_connection((host, int(port))) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert b"200" in client.recv(20)
+        time.sleep(0.3)
+        gateway.world.identity.revoked = True
+        assert gateway.upstream.left.wait(5)
+        assert gateway.outcome().code == "revoked"
+
+
+def test_a_whole_answer_is_not_given_to_a_revoked_session(gateway: ModelGateway) -> None:
+    """R-S3: an answer that is under way when the session ends is not handed over."""
+    messages: Any = [{"role": "user", "content": "slow: 200"}]
+
+    def revoke() -> None:
+        while not gateway.upstream.requests:
+            time.sleep(0.01)
+        gateway.world.identity.revoked = True
+
+    revoking = threading.Thread(target=revoke)
+    revoking.start()
+    sdk = openai.OpenAI(api_key=gateway.through.key, base_url=gateway.through.openai, max_retries=0)
+    with sdk, pytest.raises(openai.AuthenticationError) as caught:
+        sdk.chat.completions.create(model="gpt", messages=messages)
+    revoking.join()
+    assert caught.value.code == "revoked"
+    assert gateway.upstream.left.wait(5)
