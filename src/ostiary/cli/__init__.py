@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from ostiary import __version__
 from ostiary.cli.client import DEFAULT_DATA, place
@@ -22,35 +22,41 @@ HELP = """Ostiary: the doorkeeper for enterprise AI.
 """
 
 COMMANDS = {
-    "up": "gateway:up",
-    "demo": "gateway:demo",
-    "apply": "apply:apply",
-    "user": "users:app",
-    "agent": "agents:app",
-    "model": "registry:models",
-    "server": "registry:servers",
-    "api": "registry:apis",
-    "source": "registry:sources",
-    "group": "registry:groups",
-    "tool": "tools:app",
-    "session": "sessions:app",
-    "policy": "policies:app",
-    "approval": "approvals:app",
-    "audit": "audit:app",
-    "secret": "secrets:app",
-    "operator": "operators:app",
-    "doctor": "doctor:doctor",
-    "version": "version:version",
-    "completion": "version:completion",
+    "up": ("gateway:up", "Run the gateway."),
+    "demo": ("gateway:demo", "Play the story of a hijacked agent."),
+    "apply": ("apply:apply", "Make the registry equal to a declaration."),
+    "user": ("users:app", "People."),
+    "agent": ("agents:app", "Agents: registry, checklist, keys, isolate, restore."),
+    "model": ("registry:models", "Model endpoints."),
+    "server": ("registry:servers", "MCP servers."),
+    "api": ("registry:apis", "External HTTP APIs."),
+    "source": ("registry:sources", "Data sources."),
+    "group": ("registry:groups", "Groups of tools, people and agents."),
+    "tool": ("tools:app", "Tools, pinned by digest: what changed, accept it."),
+    "session": ("sessions:app", "Lend rights to an agent, and end it."),
+    "policy": ("policies:app", "Policies: check, test, apply, explain, history."),
+    "audit": ("audit:app", "The ledger: list, search, follow, verify, prove, export."),
+    "secret": ("secrets:app", "Credentials for upstreams, sealed."),
+    "operator": ("operators:app", "Keys for this control plane."),
+    "doctor": ("doctor:doctor", "What is wrong, and how to mend it."),
+    "version": ("version:version", "Version, engine, formats."),
+    "completion": ("version:completion", "Completion for bash, zsh, fish."),
 }
-"""Each command with where it is; a module is imported when its command is used."""
+"""Each command with where it is and what it is for; a module is imported when its command is used."""
 
 
 def build() -> App:
     """Return the application with all its commands."""
-    app = App(name="ostiary", help=HELP, version=__version__, help_format="markdown", result_action="return_value")
-    for name, where in COMMANDS.items():
-        app.command(f"ostiary.cli.{where}", name=name)
+    app = App(
+        name="ostiary",
+        help=HELP,
+        version=__version__,
+        help_format="markdown",
+        result_action="return_value",
+        default_parameter=Parameter(negative=()),
+    )
+    for name, (where, about) in COMMANDS.items():
+        app.command(f"ostiary.cli.{where}", name=name, help=about)
     return app
 
 

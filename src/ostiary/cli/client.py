@@ -61,9 +61,9 @@ class Client:
     def of_place(cls) -> "Client":
         """Return the client for where the command line points. Raises InvalidConfig when there is no key."""
         token = os.environ.get("OSTIARY_TOKEN", "")
-        url = place.url or os.environ.get("OSTIARY_URL", "") or _address(place.data)
-        ca_file = place.data / "tls" / "ca.pem"
-        return cls(url, token or _key(place.data), ca_file if ca_file.exists() else None)
+        elsewhere = place.url or os.environ.get("OSTIARY_URL", "")
+        url, ca_file = (elsewhere, os.environ.get("OSTIARY_CA", "")) if elsewhere else _address(place.data)
+        return cls(url, token or _key(place.data), Path(ca_file) if ca_file else None)
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the answer to a GET. Raises Answered, Unavailable."""
@@ -175,13 +175,13 @@ def _check(answer: http.client.HTTPResponse, raw: bytes) -> None:
     raise Answered(answer.status, problem if isinstance(problem, dict) else {})
 
 
-def _address(data: Path) -> str:
-    """Return where the gateway of a data directory listens, as it wrote down itself."""
+def _address(data: Path) -> tuple[str, str]:
+    """Return where the gateway of a data directory listens, and the file of its development CA, as it wrote down itself."""
     try:
         found = json.loads((data / ADDRESS_FILE).read_text("utf-8"))
-        return str(found["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return DEFAULT_URL
+        return str(found["url"]), str(found.get("ca") or "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return DEFAULT_URL, ""
 
 
 def _key(data: Path) -> str:
