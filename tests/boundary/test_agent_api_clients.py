@@ -57,9 +57,12 @@ async def _route(name: str) -> AsyncIterator[tuple[Target, str]]:
 def _over_http(url: str, token: str) -> Target:
     @asynccontextmanager
     async def make(**options: Any) -> AsyncIterator[Client]:
-        async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as http:
-            async with Client(streamable_http_client(url, http_client=http), **options) as client:
-                yield client
+        headers = {"authorization": f"Bearer {token}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http), **options) as client,
+        ):
+            yield client
 
     return make
 
@@ -70,7 +73,8 @@ Check = Callable[[Target, str, str], Awaitable[None]]
 async def _lists_and_calls(make: Target, mode: str, prefix: str) -> None:
     async with make(mode=mode) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        assert f"{prefix}test_simple_text" in names and len(names) > 20
+        assert f"{prefix}test_simple_text" in names
+        assert len(names) > 20
         result = await client.call_tool(f"{prefix}test_simple_text", {})
         assert result.content[0].text == "This is a simple text response for testing."
         mixed = await client.call_tool(f"{prefix}test_multiple_content_types", {})
@@ -80,7 +84,8 @@ async def _lists_and_calls(make: Target, mode: str, prefix: str) -> None:
 async def _errors(make: Target, mode: str, prefix: str) -> None:
     async with make(mode=mode) as client:
         failed = await client.call_tool(f"{prefix}test_error_handling", {})
-        assert failed.is_error and "test_error_handling" in failed.content[0].text
+        assert failed.is_error
+        assert "test_error_handling" in failed.content[0].text
 
 
 async def _progress(make: Target, mode: str, prefix: str) -> None:
@@ -154,11 +159,11 @@ async def _sampled(context: Any, params: Any) -> CreateMessageResult:
 
 async def _elicited(context: Any, params: Any) -> ElicitResult:
     schema = params.requested_schema
-    return ElicitResult(action="accept", content={name: "Ann" for name in schema["properties"]})
+    return ElicitResult(action="accept", content=dict.fromkeys(schema["properties"], "Ann"))
 
 
 async def _rooted(context: Any) -> ListRootsResult:
-    return ListRootsResult(roots=[Root(uri="file:///tmp/one")])
+    return ListRootsResult(roots=[Root.model_validate({"uri": "file:///tmp/one"})])
 
 
 async def _questions(make: Target, mode: str, prefix: str) -> None:
