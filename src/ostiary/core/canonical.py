@@ -25,13 +25,15 @@ def digest(value: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Say whether the C encoder's output is already canonical: no floats, no keys beyond the BMP's low part."""
+    """Say whether the C encoder's output is already canonical: no floats that look otherwise, no keys beyond the BMP's low part."""
     if isinstance(value, str) or value is None:
         return True
     if isinstance(value, dict):
         return all(key < "\ud800" and _is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
+    if isinstance(value, float):  # Python and ECMAScript write these alike; whole and very small or large ones they do not
+        return 1e-4 <= abs(value) < 1e16 and value % 1 != 0
     return isinstance(value, int)
 
 
