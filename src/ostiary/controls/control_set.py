@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ostiary.controls import detectors, input_validation, leaves, text_rules
+from ostiary.controls import detectors, input_validation, leaves, pictures, text_rules
 from ostiary.controls import obligations as duties_of
 from ostiary.controls.egress import Egress
 from ostiary.controls.limits import Limits
@@ -19,7 +19,6 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 
-_REMOTE = frozenset({text_rules.REMOTE_IMAGE, text_rules.REMOTE_LINK})
 Notify = Callable[[str, Passage], None]
 """Tells a group about a passage (`notify` obligation); must not block."""
 
@@ -70,7 +69,7 @@ class ControlSet:
             action, texts, found = self._cleaned(passage, action)
         text = leaves.join(texts)
         kinds = {span.kind for span in self._found(session.id, text)} | found
-        if self._egress.find(session.id, text) is not None:
+        if self._egress.find(session.id, text, sliced=action.resource.type != "Model") is not None:
             kinds.add("secret")
         if self._egress.canary(text):
             kinds.add("canary")
@@ -99,7 +98,7 @@ class ControlSet:
 
     def answer(self, passage: Passage, content: Any) -> Any | Refusal:
         """Return the answer as the caller may see it; the classes found are added to `passage.detected`."""
-        session, action = passage.acting
+        session, _ = passage.acting
         duties = duties_of.read(passage.decision)
         if isinstance(duties, Refusal):
             return duties
@@ -156,12 +155,6 @@ class ControlSet:
     def _found(self, session: str, text: str) -> list[Span]:
         """Scan a text, and look for the secrets this session is known to hold, which may stand without their context."""
         spans = self._scanner.scan(text)
-        if hosts := self._options.hosts:
-            spans = [
-                span
-                for span in spans
-                if not (span.kind in _REMOTE and text_rules.is_listed(text_rules.address(text[span.start : span.end]), hosts))
-            ]
         known = [
             Span(at, at + len(value), "secret", "seen-before")
             for value in self._egress.literals(session)
@@ -204,7 +197,7 @@ class ControlSet:
                     f"a secret (rule `{secret.rule}`) stands at `{place}`, character {offset}",
                     remedy="take the secret out of the text",
                 )
-        how = self._egress.find(session.id, leaves.join(leaves.gather(action.arguments)))
+        how = self._egress.find(session.id, leaves.join(leaves.gather(action.arguments)), sliced=action.resource.type != "Model")
         return refuse("content_rejected", f"a secret this session has seen would leave {how}") if how else None
 
     def _stays_inside(self, action: Action) -> bool:
@@ -216,19 +209,26 @@ class ControlSet:
 
     def _shaped(self, passage: Passage, duties: Duties, content: Any, texts: list[str], spans: list[Span]) -> Any:
         session, action = passage.acting
-        kinds = (*duties.redact, text_rules.REMOTE_IMAGE) if action.resource.type == "Model" else duties.redact
-        chosen = disjoint(spans, kinds)
+        chosen = disjoint(spans, (*duties.redact, *pictures.TARGETS) if action.resource.type == "Model" else duties.redact)
+        if any(span.kind in pictures.TARGETS for span in chosen):
+            shown = _shown(content, texts)
+            chosen = [span for span in chosen if span.kind not in pictures.TARGETS or leaves.place(texts, span.start)[0] in shown]
         if not chosen:
             return content
         vault = self._vaults.open(session.id)
-        hosts = self._options.hosts
 
         def make(value: str, span: Span) -> str:
-            if span.kind == text_rules.REMOTE_IMAGE:
-                return text_rules.without_image(value, hosts)
+            if span.kind in pictures.TARGETS:
+                return pictures.inert(value, span.kind, self._options.hosts)
             return vault.token(value, span.kind, returns=False)
 
         return leaves.replace_spans(content, texts, chosen, make)
+
+
+def _shown(content: Any, texts: list[str]) -> set[int]:
+    """Return which texts of a model's answer a person may be shown; what it hands to tools stays as it wrote it."""
+    paths = leaves.paths(content)
+    return {index for index, path in enumerate(paths) if "/input/" not in path and "/arguments" not in path and texts[index][:1] != "{"}
 
 
 def _clean(value: Any) -> tuple[Any, frozenset[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from ostiary.controls import injection, personal_data, secrets, text_rules
+from ostiary.controls import injection, personal_data, pictures, secrets, text_rules
 from ostiary.controls.pattern import Pattern
 
 DETECTORS: tuple[Callable[[], Sequence[Pattern]], ...] = (
@@ -10,6 +10,7 @@ DETECTORS: tuple[Callable[[], Sequence[Pattern]], ...] = (
     personal_data.patterns,
     injection.patterns,
     text_rules.patterns,
+    pictures.patterns,
 )
 
 

@@ -11,8 +11,10 @@ MIN_LENGTH = 8
 MAX_SECRETS = 64
 MAX_LENGTH = 4096
 PROBE = 24
+PLAIN = 8
+"""A shorter run of plain letters, or a number below five digits, is a word that anyone may write."""
 """Characters of an encoded form that are looked for: enough to be no accident, short enough to survive a cut tail."""
-_WORD = re.compile(r"[A-Za-z0-9+/=_.~%@!$&*#-]{4,}")
+_WORD = re.compile(r"[A-Za-z0-9+/=_.~%@!$&*#-]{5,}")
 _NOISE = re.compile(r"[\s\x1e'\"`,;|()\[\]{}<>]+")
 
 
@@ -86,7 +88,7 @@ class Egress:
         """Return the secrets of a session, longest first."""
         return sorted(self._sessions.get(session, ()), key=len, reverse=True)
 
-    def find(self, session: str, text: str) -> str | None:
+    def find(self, session: str, text: str, *, sliced: bool = True) -> str | None:
         """Return how a secret of the session would leave in this text (`encoded`, `in slices`), or None."""
         known = self._sessions.get(session)
         if not known:
@@ -96,7 +98,9 @@ class Egress:
         for secret in known.values():
             if any(form in low or form in dense for form in secret.forms):
                 return "encoded"
-        words = set(_WORD.findall(text))
+        if not sliced:
+            return None
+        words = {word for word in _WORD.findall(text) if len(word) >= PLAIN or not (word.isalpha() and word[1:].islower())}
         for secret in known.values():
             if self._sliced(secret, words):
                 return "in slices"
@@ -107,6 +111,6 @@ class Egress:
         """Mark which characters of the secret these words carry; true once most of it has left."""
         size = len(secret.value)
         for word in words:
-            if 4 <= len(word) < size and (at := secret.value.find(word)) >= 0:
+            if 5 <= len(word) < size and (at := secret.value.find(word)) >= 0:
                 secret.left.update(range(at, at + len(word)))
         return len(secret.left) * 10 >= size * 7

@@ -101,10 +101,13 @@ def place(texts: list[str], offset: int) -> tuple[int, int]:
 
 def pointer(value: Any, index: int) -> str:
     """Return the JSON pointer (RFC 6901) of the text that `gather` counts as `index`."""
-    for count, path in enumerate(_paths(value, "")):
-        if count == index:
-            return path or "/"
-    return "/"
+    found = paths(value)
+    return (found[index] if index < len(found) else "") or "/"
+
+
+def paths(value: Any) -> list[str]:
+    """Return the JSON pointer of every text that `gather` returns, in order."""
+    return list(_paths(value, ""))
 
 
 def _paths(value: Any, path: str) -> Iterable[str]:

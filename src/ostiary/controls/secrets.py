@@ -64,9 +64,9 @@ def translate(expression: str) -> str:
     depth = at = 0
     while at < len(text):
         char, flags = text[at], _FLAG_GROUP.match(text, at)
-        if char == "\\" or char == "[":
+        if char in {"\\", "["}:
             end = at + 2 if char == "\\" else _class_end(text, at)
-            out.append(text[at:end] if char == "\\" else "[" + text[at + 1 : end].replace("[", r"\["))
+            out.append(text[at:end] if char == "\\" else "[" + re.sub(r"(?<!\\)\[", r"\\[", text[at + 1 : end]))
             at = end
             continue
         if flags and flags.end() > at + 3:

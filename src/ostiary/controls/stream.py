@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ostiary.controls import text_rules
+from ostiary.controls import pictures, text_rules
 from ostiary.controls.pattern import Span
 from ostiary.controls.redaction import MAX_VALUE_LENGTH, Vault
 from ostiary.controls.scanner import disjoint, is_among
@@ -24,16 +24,11 @@ MAX_CHANNELS = 128
 
 _WORD = re.compile(r"[^\s\"'`,;<>(){}]{1,1024}\Z")
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez"
-_MAY_GROUP = re.compile(rf"\d|(?<![A-Za-z])(?:[A-Z]{{2}}|(?i:{_MONTH}))")
+_MAY_GROUP = re.compile(rf"[\d+(]|(?<![A-Za-z])(?:[A-Z]{{2}}|(?i:{_MONTH}))")
 _GROUPS = re.compile(
-    r"(?:(?<![\w.])[+(]?\d[\dAB ().-]{0,48}"  # cards, telephone numbers, national numbers
+    r"(?:(?<![\w.])[+(]?(?:\d[\dAB ().-]{0,48}[A-Za-z]{0,9}[.,]{0,2})?"  # cards, telephone numbers, national numbers
     r"|(?<![A-Za-z0-9])[A-Z]{2} ?(?:\d[A-Z0-9 ]{0,44})?"  # accounts and insurance numbers
     rf"|(?<![A-Za-z])(?:\d{{1,2}}(?:st|nd|rd|th)?\.? )?(?i:{_MONTH})[A-Za-z.]{{0,7}}(?:,? [\d, ]{{0,9}}(?:st|nd|rd|th)?,? ?\d{{0,4}})?)\Z"
-)
-_PICTURE = re.compile(
-    r"!(?:\[[^\]]{0,300}(?:\](?:\([^)]{0,2400})?)?)?\Z"
-    r"|<(?i:i|im|if|ifr|ifra|ifram|v|vi|vid|vide|a|au|aud|audi|s|so|sou|sour|sourc|e|em|emb|embe|o|ob|obj|obje|objec|l|li|lin|(?:img|iframe|video|audio|source|embed|object|link)(?:\s[^>]{0,900})?)?\Z"
-    r"|(?:\A|\n) {0,3}\[[^\]\n]{0,80}(?:\](?::[ \t]{0,4}[^\s]{0,400})?)?\Z"
 )
 _OPENING = re.compile(
     r"-----BEGIN[ A-Z0-9_-]{0,60}|PuTTY-User-Key-File-|\beyJ[\w-]{10,}\.eyJ|\bops_eyJ|\bZXlK|\bpypi-AgE|\bfm[12][ar]?_|\bsl\.[\w-]{20}"
@@ -67,9 +62,11 @@ class Channel:
     raw: str = ""
     """Not yet cleaned: an escape or invisible run that may go on."""
     last: str = ""
-    """The last cleaned character: what a joiner may stand behind."""
+    """Stands for the last cleaned character: a joiner may stand behind one that is not ASCII."""
     context: str = ""
     held: str = ""
+    shows_pictures: bool = False
+    """Whether a viewer may render the text, so that pictures in it are made inert."""
     unseen: int = 0
     """Characters let through since the last look."""
 
@@ -84,7 +81,6 @@ class ShapedStream:
         self._detected: set[str] = set()
         self._changes = shaping.changes
         self._secrets = is_among("secret", shaping.redact)
-        self._kinds = (*shaping.redact, text_rules.REMOTE_IMAGE) if shaping.hosts is not None else shaping.redact
 
     @property
     def detected(self) -> frozenset[str]:
@@ -97,11 +93,11 @@ class ShapedStream:
         if state is None:
             if len(self._channels) >= MAX_CHANNELS:
                 raise Unavailable(f"a stream has more than {MAX_CHANNELS} channels, so it was stopped")
-            state = self._channels[channel] = Channel()
+            state = self._channels[channel] = Channel(shows_pictures=self._shaping.hosts is not None and not channel.startswith("tool"))
         state.held += self._cleaned(state, text, final=False)
         if not self._changes:
             return self._pass(state, final=False)
-        return self._fit(channel, self._release(state, self._safe(state.held)))
+        return self._fit(channel, self._release(state, self._safe(state)))
 
     def finish(self, channel: str) -> str:
         """End a channel and return its tail."""
@@ -115,14 +111,15 @@ class ShapedStream:
 
     def _cleaned(self, state: Channel, text: str, *, final: bool) -> str:
         if not state.raw and text.isascii() and not text_rules.needs_cleaning(text):
-            state.last = text[-1:] or state.last
+            state.last = "." if text else state.last
             return text
         text = state.raw + text
         cut = len(text) if final else text_rules.unfinished(text)
         state.raw = text[cut:]
         cleaned, found = text_rules.clean(state.last + text[:cut])
         cleaned = cleaned[len(state.last) :]
-        state.last = cleaned[-1:] or state.last
+        if cleaned:
+            state.last = "." if cleaned[-1].isascii() else "é"
         self._note(found)
         return cleaned
 
@@ -150,15 +147,16 @@ class ShapedStream:
             self._detected.update(kinds)
             self._passage.detected = self._passage.detected | frozenset(kinds)
 
-    def _safe(self, held: str) -> int:
+    def _safe(self, state: Channel) -> int:
         """Return how much of `held` no find can reach into, whatever comes next."""
+        held = state.held
         safe = len(held)
         if word := _WORD.search(held, max(0, safe - MAX_HELD)):
             safe = word.start()
         if _MAY_GROUP.search(held, max(0, len(held) - 64)) and (group := _GROUPS.search(held, max(0, len(held) - 64))):
             safe = min(safe, group.start())
-        if self._shaping.hosts is not None and (picture := _PICTURE.search(held, max(0, len(held) - 2800))):
-            safe = min(safe, picture.start())
+        if state.shows_pictures:
+            safe = min(safe, pictures.open_target(held))
         if self._secrets:
             if dashes := _DASHES.search(held, max(0, len(held) - 80)):
                 safe = min(safe, dashes.start())
@@ -189,7 +187,7 @@ class ShapedStream:
         text, base = state.context + held, len(state.context)
         limit = base + safe
         spans = [span for span in self._look(text, limit if final else min(limit, len(text) - 1)) if span.end > base]
-        chosen = disjoint(spans, self._kinds)
+        chosen = disjoint(spans, (*self._shaping.redact, *pictures.TARGETS) if state.shows_pictures else self._shaping.redact)
         for span in chosen:
             if span.start < limit < span.end:
                 limit = max(span.start, base)
@@ -209,8 +207,8 @@ class ShapedStream:
         return "".join(out)
 
     def _replacement(self, value: str, span: Span) -> str:
-        if span.kind == text_rules.REMOTE_IMAGE:
-            return text_rules.without_image(value, self._shaping.hosts or ())
+        if span.kind in pictures.TARGETS:
+            return pictures.inert(value, span.kind, self._shaping.hosts or ())
         return self._shaping.vault.token(value, span.kind, returns=False)
 
     def _overflow(self, state: Channel, safe: int) -> int:
@@ -224,7 +222,7 @@ class ShapedStream:
             token = self._shaping.vault.token(held[opening.start() :], "secret", returns=False)
             state.held = held[: opening.start()] + token
             return len(state.held)
-        if self._shaping.hosts is not None and (picture := _PICTURE.search(held, max(0, len(held) - 2800))) and picture.start() == safe:
+        if state.shows_pictures and pictures.open_target(held) == safe:
             state.held = f"{held[:safe]}{held[safe : safe + 1]} {held[safe + 1 :]}"
             return safe + 2
         return len(held) - KEPT

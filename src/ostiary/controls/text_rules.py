@@ -1,16 +1,12 @@
-"""What text hides: invisible characters, terminal escapes, remote images, data URIs. Deterministic and always on."""
+"""What text hides: invisible characters, terminal escapes, data URIs. Deterministic and always on."""
 
 import re
-from collections.abc import Collection
 from functools import cache
-from urllib.parse import urlsplit
 
 from ostiary.controls.pattern import Pattern
 
 HIDDEN = "hidden_text"
 TERMINAL = "terminal_escape"
-REMOTE_IMAGE = "remote_image"
-REMOTE_LINK = "remote_link"
 DATA_URI = "data_uri"
 
 _FLAGS = "\U0001f3f4(?:\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f)"
@@ -29,50 +25,11 @@ _UNFINISHED = re.compile(
     "(?:\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}|[\\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|[ -/]{0,4})?|\x9b[0-?]{0,64}[ -/]{0,8}|\U0001f3f4[\U000e0020-\U000e007e]{0,6}|[\u200c-\u200f\ufe00-\ufe0f\U000e0100-\U000e01ef]{1,32})\\Z"
 )
 
-IMAGE = re.compile(
-    r"!\[([^\]\x1e]{0,300})\]\(\s{0,4}<?((?:https?:)?//[^\s)>\x1e]{1,2000}|data:[^\s)>\x1e]{0,4000})[^)\x1e]{0,200}\)?", re.IGNORECASE
-)
-"""A markdown image that a viewer would fetch by itself: the classic way to carry data out in a picture's address."""
-HTML_IMAGE = re.compile(
-    r"<(?:img|iframe|video|audio|source|embed|object|link)\b[^>\x1e]{0,400}?\b(?:src|href|data)\s*=\s*[\"']?((?:https?:)?//[^\s\"'>\x1e]{1,2000}|data:[^\s\"'>\x1e]{0,4000})[^>\x1e]{0,400}>?",
-    re.IGNORECASE,
-)
-REFERENCE = re.compile(
-    r"(?<![^\n\x1e])[ ]{0,3}\[([^\]\x1e]{1,80})\]:[ \t]{0,4}<?((?:https?:)?//[^\s>\x1e]{1,2000}|data:[^\s>\x1e]{0,4000})", re.IGNORECASE
-)
-"""Where a picture given by reference (`![chart][1]`) gets its address from."""
-
 
 @cache
 def patterns() -> tuple[Pattern, ...]:
     """Return what the common scan looks for; hidden characters are looked for by `clean`."""
-    link = r"(?<!!)\[[^\]\x1e]{0,300}\]\(\s{0,4}<?((?:https?:)?//[^\s)>\x1e]{1,2000})"
     return (
-        Pattern("remote-image", REMOTE_IMAGE, [r"!\[[^\]\x1e]{0,300}\]\(\s{0,4}<?(?:(?:https?:)?//|data:)"], IMAGE, None, 340, 2400, 0),
-        Pattern(
-            "image-reference",
-            REMOTE_IMAGE,
-            [
-                r"^ {0,3}\[[^\]\x1e]{1,80}\]:[ \t]{0,4}<?(?:(?:https?:)?//|data:)",
-                r"[\n\x1e] {0,3}\[[^\]\x1e]{1,80}\]:[ \t]{0,4}<?(?:(?:https?:)?//|data:)",
-            ],
-            REFERENCE,
-            None,
-            120,
-            2400,
-            0,
-        ),
-        Pattern(
-            "html-image",
-            REMOTE_IMAGE,
-            [r"<(?:img|iframe|video|audio|source|embed|object|link)\b[^>\x1e]{0,400}\b(?:src|href|data) ?= ?[\"']?(?:https?:)?//"],
-            HTML_IMAGE,
-            None,
-            460,
-            2400,
-            0,
-        ),
-        Pattern("remote-link", REMOTE_LINK, [r"\]\(\s{0,4}<?(?:https?:)?//"], re.compile(link, re.IGNORECASE), None, 340, 2400, 1),
         Pattern(
             "data-uri",
             DATA_URI,
@@ -114,34 +71,3 @@ def unfinished(text: str) -> int:
     """Return from where on a piece of a stream cannot be cleaned before its next piece is known."""
     match = _UNFINISHED.search(text, max(0, len(text) - 4200)) if needs_cleaning(text[-4200:]) or "\U0001f3f4" in text[-8:] else None
     return match.start() if match else len(text)
-
-
-def host(url: str) -> str:
-    """Return the host a viewer would ask, lower case; empty for what has none (`data:`) or does not parse."""
-    try:
-        return (urlsplit(url.replace("\\", "/")).hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def is_listed(url: str, hosts: Collection[str]) -> bool:
-    """Say whether an address is on a listed host or below one given as `.example.com`."""
-    name = host(url)
-    return bool(name) and (name in hosts or any(entry.startswith(".") and name.endswith(entry) for entry in hosts))
-
-
-def without_image(found: str, hosts: Collection[str]) -> str:
-    """Return a picture that would be fetched by itself as text that is not, unless its host is listed."""
-    if is_listed(address(found), hosts):
-        return found
-    if REFERENCE.match(found):
-        return found.replace("]:", "] :", 1)
-    return f"(picture from {host(address(found)) or 'a data address'} not shown)"
-
-
-def address(found: str) -> str:
-    """Return the address in a picture or link that was found."""
-    for pattern in (IMAGE, HTML_IMAGE, REFERENCE):
-        if match := pattern.match(found):
-            return match[match.lastindex or 0]
-    return found

@@ -107,7 +107,7 @@ def _of_references(server: str, definition: Mapping[str, Any], known: list[Tool]
 
 
 def _is_schema_name(place: str) -> bool:
-    return place.endswith("(key)") or place.endswith("/type") or "/required/" in place
+    return place.endswith(("(key)", "/type")) or "/required/" in place
 
 
 def _is_common(name: str) -> bool:

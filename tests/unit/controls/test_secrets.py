@@ -123,6 +123,7 @@ def test_unusable_rules_are_refused(tmp_path: Path, bad: str) -> None:
         (r"[[:digit:]]+\z", ["12"], ["a"]),
         (r"(?i:[\w.-]{0,5}(?-i:Ab))", ["Ab"], ["ab"]),
         (r"[(?i)]", ["?"], ["x"]),
+        (r"[\w\[-]+", ["a[-"], ["\\"]),
     ],
 )
 def test_translation_means_the_same(go: str, matches: list[str], misses: list[str]) -> None:
