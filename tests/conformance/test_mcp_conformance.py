@@ -60,7 +60,7 @@ async def _checks(url: str, requirements: str) -> dict[str, Counter[Check]]:
         output = await _run(*command, cwd=Path(directory))
         found: dict[str, Counter[Check]] = {}
         for path in Path(directory).glob("*/checks.json"):
-            scenario = path.parent.name.rsplit("-20", 1)[0]
+            scenario = path.parent.name[: -len("-2026-11-24T08-52-20-123Z")]
             checks = [check for check in json.loads(path.read_bytes()) if check["status"] != "INFO"]
             found[scenario] = Counter((check["id"], check["name"], check["status"]) for check in checks)
     assert found, output
