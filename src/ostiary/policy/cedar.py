@@ -82,7 +82,7 @@ def validate(policies: Sequence[Policy], schema: PolicySchema) -> list[tuple[Pol
     if not policies:
         return []
     text = "\n".join(policy.text for policy in policies)
-    report: dict[str, Any] = json.loads(cedar.validate_policies(text, schema.handle))
+    report: dict[str, Any] = json.loads(cedar.validate_policies(text, schema.handle, release_gil=True))
     found: list[tuple[Policy, str]] = []
     for error in report["errors"]:
         number = re.fullmatch(r"policy([0-9]+)", error.get("policy_id", ""))

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostiary.core.errors import InvalidPolicy
+from ostiary.core.registry import Registry
 from ostiary.policy import cedar, guards, hints
 from ostiary.policy.entities import EntityGraph
 from ostiary.policy.obligations import problems as annotation_problems
-from ostiary.policy.schema import PolicySchema
+from ostiary.policy.schema import PolicySchema, generate
 from ostiary.policy.source import Policy, Problem, read
 from ostiary.policy.values import nearest
 
@@ -45,13 +46,21 @@ class Review:
         return InvalidPolicy("\n".join(map(str, self.errors)), remedy="mend the lines named; nothing was changed")
 
 
-def review(files: Mapping[str, str], schema: PolicySchema, graph: EntityGraph) -> Review:
-    """Return what is right and wrong with some policy files, against a schema."""
+def review(files: Mapping[str, str], schema: PolicySchema) -> Review:
+    """Return what is wrong with some policy files, against a schema."""
     policies, broken = read(files)
     broken = [*broken, *_ids(policies), *_annotations(policies)]
     misfits = [*_types(policies, schema), *guards.misfits(policies, schema)]
-    warnings = () if broken or misfits else tuple(hints.warnings(policies, schema, graph))
-    return Review(tuple(policies), tuple(broken), tuple(misfits), warnings)
+    return Review(tuple(policies), tuple(broken), tuple(misfits))
+
+
+def check(files: Mapping[str, str], registry: Registry) -> Review:
+    """Return everything an author should know of some policy files, warnings too (`ostiary policy check`)."""
+    schema = generate(registry)
+    found = review(files, schema)
+    if not found.is_sound:
+        return found
+    return replace(found, warnings=tuple(hints.warnings(found.policies, schema, EntityGraph(registry, schema))))
 
 
 def _ids(policies: Sequence[Policy]) -> list[Problem]:

@@ -28,7 +28,7 @@ class EntityGraph:
 
     def __init__(self, registry: Registry, schema: PolicySchema) -> None:
         documents = list(_documents(registry, schema))
-        self.handle = cedar.Entities.from_json_str(canonical(documents).decode(), schema.handle)
+        self.handle = cedar.Entities.from_json_str(canonical(documents).decode(), schema.handle, release_gil=True)
         self._parents: dict[Uid, frozenset[Uid]] = {_uid(each["uid"]): frozenset(map(_uid, each["parents"])) for each in documents}
 
     def within(self, uid: Uid) -> frozenset[Uid]:

@@ -9,7 +9,8 @@ from ostiary.core.errors import Invalid
 from ostiary.core.subject import Principal, Session
 from ostiary.policy import cedar, context
 from ostiary.policy.cases import Case
-from ostiary.policy.engine import PolicyEngine, Snapshot
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.snapshot import Snapshot
 from ostiary.policy.source import Policy
 
 

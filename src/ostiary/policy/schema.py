@@ -87,7 +87,7 @@ class PolicySchema:
     @cached_property
     def handle(self) -> Any:
         """The schema as Cedar has parsed it."""
-        return cedar.Schema.from_json_str(canonical(self.document).decode())
+        return cedar.Schema.from_json_str(canonical(self.document).decode(), release_gil=True)
 
     @cached_property
     def text(self) -> str:

@@ -12,7 +12,8 @@ from ostiary.core.errors import Corrupt, Invalid, NotFound
 from ostiary.core.ids import new_id
 from ostiary.core.ports import Change, Ledger, StateStore
 from ostiary.core.registry import Registry
-from ostiary.policy.engine import PolicyEngine, snapshot
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.snapshot import Snapshot, prepare
 from ostiary.policy.version import PolicyVersion
 
 VERSIONS, ACTIVATIONS = "policy_version", "policy_activation"
@@ -83,7 +84,7 @@ class PolicyStore:
         async with self._changing:
             current = self.current
             before = self._engine.snapshot.findings if self._engine.is_loaded else ()
-            ready = snapshot(registry, current)
+            ready = await self._prepare(registry, current)
             is_same = ready.schema.revision == current.schema
             if not is_same and ready.is_fitting and self._activations:
                 await self._activate(ready.version, "", "the schema changed with the registry", "refresh")
@@ -97,10 +98,15 @@ class PolicyStore:
             raise Invalid("a policy change needs who makes it and why", remedy="give a reason")
         async with self._changing:
             over = registry if registry is not None else self._engine.snapshot.registry
-            ready = snapshot(over, PolicyVersion(files))
+            ready = await self._prepare(over, PolicyVersion(files))
             await self._activate(ready.version, by, why, verb)
             self._engine.swap(ready)
             return ready.version
+
+    async def _prepare(self, registry: Registry, version: PolicyVersion) -> Snapshot:
+        """Make ready beside the loop: a thousand policies take most of a second."""
+        before = self._engine.snapshot if self._engine.is_loaded else None
+        return await asyncio.to_thread(prepare, registry, version, before)
 
     async def _activate(self, version: PolicyVersion, by: str, why: str, verb: str) -> None:
         """Record, then store, then remember; the caller swaps the engine last. A failure leaves the old version deciding."""

@@ -5,18 +5,15 @@ import pytest
 from ostiary.core.action import Origins
 from ostiary.core.decision import Context, Effect
 from ostiary.core.errors import InvalidPolicy
-from ostiary.policy.checks import Review, review
+from ostiary.policy.checks import Review
+from ostiary.policy.checks import check as checked
 from ostiary.policy.engine import PolicyEngine
-from ostiary.policy.entities import EntityGraph
-from ostiary.policy.schema import generate
 from ostiary.policy.version import PolicyVersion
 from tests.support.policy import call, engine, registry, session
 
 
 def check(text: str) -> Review:
-    over = registry()
-    schema = generate(over)
-    return review({"a.cedar": text}, schema, EntityGraph(over, schema))
+    return checked({"a.cedar": text}, registry())
 
 
 def first(text: str) -> str:

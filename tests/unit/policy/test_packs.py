@@ -8,9 +8,8 @@ import pytest
 from ostiary.core.errors import NotFound
 from ostiary.core.registry import Registry
 from ostiary.policy import packs
-from ostiary.policy.checks import review
+from ostiary.policy.checks import check
 from ostiary.policy.engine import PolicyEngine
-from ostiary.policy.entities import EntityGraph
 from ostiary.policy.schema import generate
 from ostiary.policy.version import PolicyVersion
 from tests.support.policy import registry
@@ -31,7 +30,7 @@ def test_the_starter_pack_loads_everywhere(over: Registry) -> None:
 def test_one_idea_a_file_with_its_reason() -> None:
     """R-P4: a file is named after its only policy, which says why."""
     schema = generate(registry())
-    found = review(packs.load("starter", schema).files, schema, EntityGraph(registry(), schema))
+    found = check(packs.load("starter", schema).files, registry())
     assert found.is_sound
     for policy in found.policies:
         assert policy.file == f"starter/{policy.id}.cedar"
