@@ -37,12 +37,16 @@ class Step(NamedTuple):
 
 
 class Fields:
-    """The result fields of a tool that are worth something, as dotted paths; `*.id` means the last step anywhere."""
+    """The result fields of a tool that are worth something, as dotted paths.
 
-    __slots__ = ("_attested", "_directory", "steps")
+    `*.id` means the last step anywhere; `result` is the answer itself, where it is a scalar or a list of scalars.
+    """
+
+    __slots__ = ("_attested", "_directory", "root", "steps")
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory = attested, directory
+        self.root = Step("", "", "result" in attested, "result" in directory)
         self.steps: dict[tuple[str, str], Step] = {}
 
     def step(self, path: str, key: str) -> Step:
@@ -69,7 +73,6 @@ def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
 CONTAINERS = (dict, list)
 NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
-ROOT = Step("", "", is_attested=False, is_directory=False)
 Own = list[tuple[Any, Step]]
 """The scalars of one record."""
 
@@ -97,9 +100,9 @@ class Absorber:
         if isinstance(tree, dict) and tree.keys() == {"result"}:
             tree = tree["result"]
         if isinstance(tree, list):
-            self._records(tree, ROOT, inherited=False, depth=0)
+            self._records(tree, self.fields.root, inherited=False, depth=0)
         else:
-            self._records([tree], ROOT, inherited=self.is_named, depth=0)
+            self._records([tree], self.fields.root, inherited=self.is_named, depth=0)
 
     def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int) -> None:
         """Learn from the objects of one list; those the user named by a key that few of them share are believed."""

@@ -1,9 +1,9 @@
 """A first guess at what a tool's arguments and results mean, from its schema, names, formats and annotations alone.
 
-# ruff: noqa: SIM905 - word lists read best as text
-
 A guess relaxes nothing: an operator confirms it. What is not understood counts as deciding where the effect goes.
 """
+
+# ruff: noqa: SIM905 - word lists read best as text
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -13,396 +13,65 @@ from ostiary.core.registry import Profile
 from ostiary.provenance.words import parts
 
 _PAYLOAD = frozenset(
-    [
-        "body",
-        "subject",
-        "message",
-        "text",
-        "note",
-        "notes",
-        "comment",
-        "comments",
-        "content",
-        "contents",
-        "description",
-        "summary",
-        "title",
-        "caption",
-        "details",
-        "detail",
-        "reason",
-        "memo",
-        "remarks",
-        "remark",
-        "review",
-        "feedback",
-        "markdown",
-        "html",
-        "prompt",
-        "question",
-        "answer",
-        "reply",
-        "signature",
-        "greeting",
-        "label",
-        "labels",
-        "tag",
-        "tags",
-        "nachricht",
-        "betreff",
-        "inhalt",
-        "notiz",
-        "beschreibung",
-        "kommentar",
-        "texte",
-        "sujet",
-        "contenu",
-        "objet",
-        "asunto",
-        "mensaje",
-        "contenido",
-        "nota",
-        "descripcion",
-        "messaggio",
-        "oggetto",
-        "testo",
-        "bericht",
-        "onderwerp",
-    ]
+    (
+        "body subject message text note notes comment comments content contents description summary title caption details detail "
+        "reason memo remarks remark review feedback markdown html prompt question answer reply signature greeting label labels tag "
+        "tags nachricht betreff inhalt notiz beschreibung kommentar texte sujet contenu objet asunto mensaje contenido nota "
+        "descripcion messaggio oggetto testo bericht onderwerp"
+    ).split()
 )
 _IDENTIFIER = frozenset(
     ["id", "ids", "uid", "uuid", "guid", "identifier", "number", "no", "nr", "num", "key", "ref", "reference", "pk", "sku", "isbn", "code"]
 )
 _PAGING = frozenset(
-    [
-        "limit",
-        "offset",
-        "page",
-        "pages",
-        "count",
-        "size",
-        "cursor",
-        "sort",
-        "order",
-        "direction",
-        "fields",
-        "format",
-        "verbose",
-        "timeout",
-        "max",
-        "min",
-        "top",
-        "skip",
-        "take",
-        "columns",
-        "width",
-        "height",
-        "lang",
-        "language",
-        "locale",
-        "encoding",
-        "indent",
-        "depth",
-        "precision",
-        "unit",
-        "units",
-        "timezone",
-        "tz",
-    ]
+    (
+        "limit offset page pages count size cursor sort order direction fields format verbose timeout max min top skip take "
+        "columns width height lang language locale encoding indent depth precision unit units timezone tz"
+    ).split()
 )
 _TARGETS = frozenset(
-    [
-        "to",
-        "cc",
-        "bcc",
-        "recipient",
-        "recipients",
-        "from",
-        "sender",
-        "address",
-        "addresses",
-        "email",
-        "emails",
-        "mail",
-        "phone",
-        "participants",
-        "participant",
-        "attendees",
-        "invitees",
-        "invite",
-        "user",
-        "users",
-        "username",
-        "member",
-        "members",
-        "channel",
-        "channels",
-        "group",
-        "team",
-        "room",
-        "owner",
-        "assignee",
-        "account",
-        "iban",
-        "bic",
-        "payee",
-        "beneficiary",
-        "amount",
-        "price",
-        "total",
-        "sum",
-        "value",
-        "quantity",
-        "currency",
-        "date",
-        "time",
-        "start",
-        "end",
-        "deadline",
-        "due",
-        "path",
-        "file",
-        "filename",
-        "folder",
-        "directory",
-        "dir",
-        "url",
-        "uri",
-        "link",
-        "host",
-        "domain",
-        "ip",
-        "endpoint",
-        "webhook",
-        "target",
-        "destination",
-        "source",
-        "repo",
-        "repository",
-        "branch",
-        "project",
-        "workspace",
-        "command",
-        "cmd",
-        "script",
-        "sql",
-        "shell",
-        "code",
-        "secret",
-        "password",
-        "token",
-        "credential",
-        "permission",
-        "permissions",
-        "role",
-        "roles",
-        "visibility",
-        "scope",
-        "access",
-    ]
+    (
+        "to cc bcc recipient recipients from sender address addresses email emails mail phone participants participant attendees "
+        "invitees invite user users username member members channel channels group team room owner assignee account iban bic payee "
+        "beneficiary amount price total sum value quantity currency date time start end deadline due path file filename folder "
+        "directory dir url uri link host domain ip endpoint webhook target destination source repo repository branch project "
+        "workspace command cmd script sql shell code secret password token credential permission permissions role roles visibility "
+        "scope access"
+    ).split()
 )
 _RISKY = frozenset(
-    [
-        "permission",
-        "permissions",
-        "role",
-        "roles",
-        "visibility",
-        "public",
-        "access",
-        "scope",
-        "recursive",
-        "force",
-        "overwrite",
-        "admin",
-        "privilege",
-        "level",
-    ]
+    ("permission permissions role roles visibility public access scope recursive force overwrite admin privilege level").split()
 )
 
 NAMING = frozenset(
-    [
-        "name",
-        "title",
-        "subject",
-        "filename",
-        "file",
-        "path",
-        "username",
-        "user",
-        "handle",
-        "login",
-        "channel",
-        "slug",
-        "email",
-        "mail",
-        "iban",
-        "account",
-        "phone",
-        "url",
-        "isbn",
-        "sku",
-        "repo",
-        "repository",
-        "project",
-        "contact",
-        "person",
-        "customer",
-        "supplier",
-        "vendor",
-        "payee",
-        "hotel",
-        "restaurant",
-        "company",
-        "event",
-    ]
+    (
+        "name title subject filename file path username user handle login channel slug email mail iban account phone url isbn sku "
+        "repo repository project contact person customer supplier vendor payee hotel restaurant company event"
+    ).split()
 )
 """Words for what people call one thing by."""
 
 _READ = frozenset(
-    [
-        "get",
-        "list",
-        "read",
-        "search",
-        "find",
-        "fetch",
-        "show",
-        "view",
-        "lookup",
-        "query",
-        "check",
-        "describe",
-        "count",
-        "browse",
-        "retrieve",
-        "download",
-        "summarize",
-        "summarise",
-        "inspect",
-        "lies",
-        "suche",
-        "zeige",
-        "liste",
-        "hole",
-        "lire",
-        "chercher",
-        "afficher",
-        "obtener",
-        "leer",
-        "buscar",
-        "listar",
-        "cerca",
-        "leggi",
-        "zoek",
-        "lees",
-        "toon",
-        "current",
-        "recall",
-    ]
+    (
+        "get list read search find fetch show view lookup query check describe count browse retrieve download summarize summarise "
+        "inspect lies suche zeige liste hole lire chercher afficher obtener leer buscar listar cerca leggi zoek lees toon current "
+        "recall"
+    ).split()
 )
 _REVERSIBLE = frozenset(
-    [
-        "create",
-        "add",
-        "draft",
-        "save",
-        "append",
-        "update",
-        "set",
-        "rename",
-        "move",
-        "copy",
-        "mark",
-        "label",
-        "star",
-        "archive",
-        "tag",
-        "edit",
-        "schedule",
-        "reserve",
-    ]
+    ("create add draft save append update set rename move copy mark label star archive tag edit schedule reserve").split()
 )
 _OUTWARD = frozenset(
-    [
-        "send",
-        "mail",
-        "email",
-        "post",
-        "publish",
-        "share",
-        "invite",
-        "pay",
-        "transfer",
-        "forward",
-        "reply",
-        "message",
-        "upload",
-        "webhook",
-        "call",
-        "notify",
-        "tweet",
-        "broadcast",
-        "submit",
-        "book",
-        "order",
-        "buy",
-        "purchase",
-        "wire",
-        "remit",
-        "request",
-        "http",
-        "sms",
-        "push",
-        "export",
-    ]
+    (
+        "send mail email post publish share invite pay transfer forward reply message upload webhook call notify tweet broadcast "
+        "submit book order buy purchase wire remit request http sms push export"
+    ).split()
 )
 _DANGEROUS = frozenset(
-    [
-        "delete",
-        "remove",
-        "drop",
-        "destroy",
-        "purge",
-        "cancel",
-        "terminate",
-        "revoke",
-        "kill",
-        "execute",
-        "exec",
-        "run",
-        "shell",
-        "eval",
-        "grant",
-        "reset",
-        "format",
-        "wipe",
-        "overwrite",
-    ]
+    ("delete remove drop destroy purge cancel terminate revoke kill execute exec run shell eval grant reset format wipe overwrite").split()
 )
 _VOUCHED = frozenset(
-    [
-        "id",
-        "ids",
-        "uid",
-        "uuid",
-        "iban",
-        "account",
-        "amount",
-        "balance",
-        "total",
-        "price",
-        "date",
-        "timestamp",
-        "created",
-        "updated",
-        "sender",
-        "from",
-        "email",
-        "url",
-        "currency",
-        "status",
-    ]
+    ("id ids uid uuid iban account amount balance total price date timestamp created updated sender from email url currency status").split()
 )
 
 

@@ -86,7 +86,7 @@ def _joined(text: str, values: list[forms.Found]) -> str:
     made, at = [], 0
     for found in values:
         if found.kind in {"iban", "phone"}:
-            made += [text[at : found.start], " ", found.keys[0], " "]
+            made += [text[at : found.start], " ", found.keys[0][2:], " "]
             at = found.end
     return "".join([*made, text[at:]])
 
