@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out
+from ostiary.cli.output import PLAIN, Out, say
 
 Words = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
@@ -116,6 +116,19 @@ def register_server(
         "unsafe_plaintext": unsafe_plaintext,
     }  # fmt: skip
     register("servers", name, body, out, why=why, replace=replace)
+
+
+@servers.command
+def refresh(*, out: Out = PLAIN) -> int:
+    """Look at every server now: pin new tools, quarantine changed ones. Exits 1 when one could not be looked at."""
+    failures = Client.of_place().post("/v1/servers/refresh", None)["failures"]
+    if out.json:
+        out.one({"failures": failures})
+    else:
+        for name, why in failures.items():
+            say(f"server `{name}` could not be looked at: {why}")
+        say("looked at every server" if not failures else f"{len(failures)} could not be looked at")
+    return 1 if failures else 0
 
 
 @apis.command(name="register")

@@ -46,10 +46,10 @@ def check(registry: Registry, agent: Agent, *, is_recording: bool, policies: Map
         _identity(registry, agent),
         _owner(registry, agent),
         _purpose(agent),
-        _manifest(agent, is_reviewing),
         _resources(registry, agent),
         _permissions(agent, policies),
         _recording(is_recording),
+        _manifest(agent, is_reviewing),
     )
     return Checklist(agent.name, agent.status, items)
 

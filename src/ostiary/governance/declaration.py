@@ -113,6 +113,8 @@ def plan(
     `current` are the policy files of now, `is_recording` says whether the ledger can write.
     """
     wanted = {noun: dict(mapping) for noun, mapping in declared.things.items()}
+    for name in wanted.get("agents", {}):
+        _check_name_is_free(name, declared.places["agents", name], registry)
     changes = [
         RegistryChange(noun, name, settled)
         for noun, mapping in wanted.items()
@@ -145,6 +147,8 @@ def settle(noun: str, name: str, node: Node, registry: Registry) -> Registered:
     """Return one thing read on its own (a verb, not a file), fitted to what is registered. Raises InvalidConfig."""
     if not is_name(name):
         node.refuse(_no_name(noun, name))
+    if noun == "agents":
+        _check_name_is_free(name, node, registry)
     value = _settle(SHAPES[noun](name, node), getattr(registry, noun).get(name))
     after = preview(registry, [RegistryChange(noun, name, value)])
     _check_references(Declared({noun: {name: value}}, {(noun, name): node}, None), after)
@@ -272,10 +276,15 @@ def _settle(value: Registered, current: Registered | None) -> Registered:
     if isinstance(value, User) and isinstance(current, User):
         return replace(value, status=Status.ACTIVE if current.status is Status.RETIRED else current.status)
     if isinstance(value, Agent) and isinstance(current, Agent):
-        if current.status is Status.RETIRED:
-            return replace(value, status=Status.DRAFT)
         return replace(value, status=current.status, reviewed=current.reviewed)
     return value
+
+
+def _check_name_is_free(name: str, node: Node, registry: Registry) -> None:
+    """A retired agent's name is not taken again in passing: what was recorded under it must not seem another's."""
+    agent = registry.agents.get(name)
+    if agent is not None and agent.status is Status.RETIRED:
+        node.refuse(f"agent `{name}` was retired", remedy=f"choose another name, or ostiary agent restore {name}")
 
 
 def _activated(

@@ -24,7 +24,7 @@ from ostiary.settings import nearest
 
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 24
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _AMBIGUOUS = frozenset({"yes", "no", "on", "off", "y", "n"})
 """Booleans in YAML 1.1 and strings in 1.2: whoever reads the file must not have to know which."""
