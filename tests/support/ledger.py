@@ -112,7 +112,7 @@ class MemoryStore:
     def source(self) -> LedgerSource:
         return _View(self)
 
-    def index(self, *, is_readonly: bool = False) -> LedgerIndex:
+    def index(self, *, is_readonly: bool = False, is_fresh: bool = False) -> LedgerIndex:
         return SqliteLedgerIndex(Path(":memory:"))
 
     def open(self, meta: Mapping[str, str]) -> None:

@@ -40,6 +40,9 @@ FIELDS = frozenset(
     ]
 )
 """What `search` and `list` filter by, beside text and time."""
+BLOCK_BITS = 8
+IndexRow = tuple[str, bytes, int] | tuple[str, int, tuple[int, int]]
+"""`("id" | "link" | "open", key, index)` or `("time", block, (earliest, latest))`."""
 _STEP = 256
 
 
@@ -118,14 +121,50 @@ class LedgerIndex(Protocol):
         """Iterate (word, count, sum over its entries of `(index * factor % first)² % second`)."""
         ...
 
+    def entries(self) -> Iterable[IndexRow]:
+        """Iterate all it holds but words: `IndexRow`s as `Projection` makes them."""
+        ...
+
     def close(self) -> None:
         """Let go."""
         ...
 
 
-def is_open_intent(leaf: Leaf) -> bool:
-    """Say whether an entry promises an outcome."""
-    return leaf.kind == Kind.INTENT and leaf.decision == "allow"
+class Projection:
+    """What an index holds of consecutive entries, beside their words."""
+
+    def __init__(self) -> None:
+        self.rows: list[IndexRow] = []
+        """`id` and `link` rows, one an entry and one an outcome."""
+        self.unanswered: dict[bytes, int] = {}
+        """Allowed intents without an outcome among these entries."""
+        self.answered: list[bytes] = []
+        """Intents of earlier entries that got their outcome here."""
+        self.times: dict[int, tuple[int, int]] = {}
+        """Earliest and latest time of each block of 256 entries."""
+
+    def add(self, index: int, leaf: Leaf) -> None:
+        """Take one entry."""
+        key = key_of(leaf.id)
+        self.rows.append(("id", key, index))
+        if leaf.intent:
+            answered = key_of(leaf.intent)
+            self.rows.append(("link", answered, index))
+            if self.unanswered.pop(answered, None) is None:
+                self.answered.append(answered)
+        elif leaf.kind == Kind.INTENT and leaf.decision == "allow":
+            self.unanswered[key] = index
+        low, high = self.times.get(index >> BLOCK_BITS, (leaf.at, leaf.at))
+        self.times[index >> BLOCK_BITS] = min(low, leaf.at), max(high, leaf.at)
+
+
+def key_of(entry_id: str) -> bytes:
+    """Return an id as an index keeps it: 16 bytes for one of ours."""
+    try:
+        raw = bytes.fromhex(entry_id)
+    except ValueError:
+        return entry_id.encode()
+    return raw if raw.hex() == entry_id else entry_id.encode()
 
 
 def catch_up(source: LedgerSource, index: LedgerIndex, size: int, step: Callable[[int], None] = lambda _: None) -> None:

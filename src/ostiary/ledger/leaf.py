@@ -104,7 +104,7 @@ def decode(raw: bytes) -> Leaf:
     """Return the leaf in stored bytes. Raises LedgerTampered when they are none."""
     try:
         return _decode(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise LedgerTampered(f"not a leaf: {error}") from None
 
 
@@ -112,7 +112,7 @@ def skeleton(raw: bytes) -> Skeleton:
     """Return what a verifier needs of a leaf. Raises LedgerTampered."""
     try:
         return _skeleton(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise LedgerTampered(f"not a leaf: {error}") from None
 
 

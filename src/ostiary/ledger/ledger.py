@@ -146,11 +146,24 @@ class Ledger:
             source.close()
             self._store.open({"format": str(FORMAT), "origin": self._signer.origin, "vkey": self._signer.vkey})
             self._source = self._store.source()
-            self._index = self._store.index()
-            catch_up(self._source, self._index, tree.size)
+            self._index = self._open_index(self._source, tree.size)
         except BaseException:
             if source is not None:
                 source.close()
             self._store.close()
             raise
         return tree, counter
+
+    def _open_index(self, source: LedgerSource, size: int) -> LedgerIndex:
+        """Open the search index and bring it to the head; one that is damaged is made anew from the leaves."""
+        index = None
+        try:
+            index = self._store.index()
+            catch_up(source, index, size)
+        except Exception:
+            log.warning("the search index is damaged and is made anew", exc_info=True)
+            if index is not None:
+                index.close()
+            index = self._store.index(is_fresh=True)
+            catch_up(source, index, size)
+        return index

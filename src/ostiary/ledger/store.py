@@ -118,8 +118,8 @@ class LedgerStore(Protocol):
         """Open a reader that changes nothing. Safe to use from any one thread at a time."""
         ...
 
-    def index(self, *, is_readonly: bool = False) -> "LedgerIndex":
-        """Open the search index, for the projector or for one reader."""
+    def index(self, *, is_readonly: bool = False, is_fresh: bool = False) -> "LedgerIndex":
+        """Open the search index, for the projector or for one reader; a fresh one begins from nothing."""
         ...
 
     def open(self, meta: Mapping[str, str]) -> None:

@@ -11,12 +11,14 @@ from itertools import islice
 
 from ostiary.core.errors import Corrupt, InvalidConfig, OstiaryError
 from ostiary.ledger.checking import Check, Progress, Verification, begin, cannot_tell, damaged
-from ostiary.ledger.index import LedgerIndex, words
+from ostiary.ledger.index import LedgerIndex, Projection, words
 from ostiary.ledger.leaf import decode
 from ostiary.ledger.note import Checkpoint, Verifier
 from ostiary.ledger.store import LedgerSource, SealedPart
 from ostiary.ledger.tree import TILE_WIDTH
 from ostiary.ledger.vault import LedgerKeys, Vault
+
+_REBUILD = "delete index.db, and the next start rebuilds it"
 
 
 def verify_source(
@@ -117,22 +119,33 @@ def _check_keys(source: LedgerSource, check: Check, data_keys: set[bytes], keys:
 
 
 def _check_index(source: LedgerSource, check: Check, index: LedgerIndex, size: int) -> None:
-    """Compare per word what the index holds with what the leaves say, under a hash drawn anew each time."""
+    """Compare what the index holds with what the leaves say, under hashes drawn anew each time."""
     factor, first, second = (secrets.randbits(30) | 1 << 29 | 1 for _ in range(3))
+    salt = secrets.token_bytes(16)
+    counts: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    projection, total = Projection(), 0
     try:
         done = min(index.projected(), size)
-        counts: Counter[str] = Counter()
-        sums: Counter[str] = Counter()
         for low in range(0, done, TILE_WIDTH):
             for at, leaf in source.leaves(low, min(low + TILE_WIDTH, done)):
                 mixed = (at * factor % first) ** 2 % second
-                for word in words(decode(leaf)):
+                entry = decode(leaf)
+                projection.add(at, entry)
+                for word in words(entry):
                     counts[word] += 1
                     sums[word] += mixed
-        for word, count, total in index.totals(factor, first, second):
-            if counts.pop(word, 0) != count or sums.pop(word, 0) != total:
-                check.problem(f"the search index hides or invents entries with `{word}`: delete index.db to rebuild it")
+            total += sum(hash((salt, row)) for row in projection.rows)
+            projection.rows.clear()
+            projection.answered.clear()
+        for word, count, found in index.totals(factor, first, second):
+            if counts.pop(word, 0) != count or sums.pop(word, 0) != found:
+                check.problem(f"the search index hides or invents entries with `{word}`: {_REBUILD}")
         for word in counts:
-            check.problem(f"the search index hides entries with `{word}`: delete index.db to rebuild it")
+            check.problem(f"the search index hides entries with `{word}`: {_REBUILD}")
+        total += sum(hash((salt, ("open", *row))) for row in projection.unanswered.items())
+        total += sum(hash((salt, ("time", *row))) for row in projection.times.items())
+        if total != sum(hash((salt, row)) for row in index.entries()):
+            check.problem(f"the search index does not hold the ids, times or open intents of the entries: {_REBUILD}")
     except OstiaryError as error:
         check.problem(f"the search index cannot be checked: {error.detail}")

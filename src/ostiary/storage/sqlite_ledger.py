@@ -4,11 +4,14 @@
 backup cycle of its own; `checkpoint` the newest signed checkpoint, outside both.
 """
 
+# ruff: noqa: S608 - table and column names are our own words; every value is bound
+
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ostiary.core.errors import LedgerTampered, LedgerUnavailable
 from ostiary.ledger.index import LedgerIndex
@@ -32,6 +35,11 @@ CREATE TABLE IF NOT EXISTS data_keys (id BLOB PRIMARY KEY, subject BLOB NOT NULL
     wrapped BLOB NOT NULL, UNIQUE (subject, retention, quarter)) WITHOUT ROWID;
 """
 _BALLAST = 16 * 1024 * 1024
+
+
+def _raw(column: str) -> str:
+    """Return SQL for a column as bytes, whatever type a damaged file says it has."""
+    return f"coalesce(CAST({column} AS BLOB), x'')"
 
 
 class SqliteLedgerSource:
@@ -71,27 +79,28 @@ class SqliteLedgerSource:
 
     def leaves(self, first: int, stop: int) -> Iterator[tuple[int, bytes]]:
         """Iterate leaves by index."""
-        sql = "SELECT idx, leaf FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
+        sql = f"SELECT idx, {_raw('leaf')} FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx"
         return self._rows(self._ledger, sql, (first, stop))  # type: ignore[return-value]
 
     def parts(self, first: int, stop: int) -> Iterator[tuple[int, int, SealedPart]]:
         """Iterate sealed parts by entry and number."""
-        sql = "SELECT place, key, wrapped, blob FROM parts WHERE place >= ? AND place < ? ORDER BY place"
-        for place, key, wrapped, blob in self._rows(self._ledger, sql, (first << PART_BITS, stop << PART_BITS)):
-            if not (isinstance(place, int) and isinstance(key, bytes) and isinstance(wrapped, bytes) and isinstance(blob, bytes)):
-                raise LedgerTampered(f"part row {place} does not hold bytes")
+        sql = f"SELECT place, {_raw('key')}, {_raw('wrapped')}, {_raw('blob')} FROM parts WHERE place >= ? AND place < ? ORDER BY place"
+        rows: Iterator[Any] = self._rows(self._ledger, sql, (first << PART_BITS, stop << PART_BITS))
+        for place, key, wrapped, blob in rows:
             yield place >> PART_BITS, place & (1 << PART_BITS) - 1, SealedPart(key, wrapped, blob)
 
     def tile(self, level: int, n: int) -> bytes | None:
         """Return a full tile."""
-        for (hashes,) in self._rows(self._ledger, "SELECT hashes FROM tiles WHERE place = ?", (level << _TILE_BITS | n,)):
-            return hashes if isinstance(hashes, bytes) else b""
+        rows: Iterator[Any] = self._rows(self._ledger, f"SELECT {_raw('hashes')} FROM tiles WHERE place = ?", (level << _TILE_BITS | n,))
+        for (hashes,) in rows:
+            return hashes  # type: ignore[no-any-return]
         return None
 
     def checkpoints(self, at_least: int = 0) -> Iterator[bytes]:
         """Iterate stored checkpoints by size."""
-        for (note,) in self._rows(self._ledger, "SELECT note FROM checkpoints WHERE size >= ? ORDER BY size", (at_least,)):
-            yield note if isinstance(note, bytes) else b""
+        sql = f"SELECT {_raw('note')} FROM checkpoints WHERE size >= ? ORDER BY size"
+        rows: Iterator[Any] = self._rows(self._ledger, sql, (at_least,))
+        yield from (note for (note,) in rows)
 
     def newest_checkpoint(self) -> bytes | None:
         """Return the checkpoint file."""
@@ -109,22 +118,22 @@ class SqliteLedgerSource:
         return self._identity("handle", handle)
 
     def _identity(self, column: str, value: bytes) -> Identity | None:
-        for row in self._rows(self._keys_now(), f"SELECT lookup, handle, name FROM identities WHERE {column} = ?", (value,)):  # noqa: S608 - column is ours
-            return Identity(*row)  # type: ignore[arg-type]
-        return None
+        sql = f"SELECT {_raw('lookup')}, {_raw('handle')}, {_raw('name')} FROM identities WHERE {column} = ?"
+        rows: Iterator[Any] = self._rows(self._keys_now(), sql, (value,))
+        return next((Identity(*row) for row in rows), None)
 
     def data_key(self, key: bytes) -> DataKey | None:
         """Return a data key by id."""
-        for row in self._rows(self._keys_now(), "SELECT id, subject, retention, quarter, wrapped FROM data_keys WHERE id = ?", (key,)):
-            return DataKey(*row)  # type: ignore[arg-type]
-        return None
+        return self._data_key("id = ?", key)
 
     def data_key_for(self, subject: bytes, retention: str, quarter: int) -> DataKey | None:
         """Return the data key of a subject, class and quarter."""
-        sql = "SELECT id, subject, retention, quarter, wrapped FROM data_keys WHERE subject = ? AND retention = ? AND quarter = ?"
-        for row in self._rows(self._keys_now(), sql, (subject, retention, quarter)):
-            return DataKey(*row)  # type: ignore[arg-type]
-        return None
+        return self._data_key("subject = ? AND retention = ? AND quarter = ?", subject, retention, quarter)
+
+    def _data_key(self, where: str, *values: object) -> DataKey | None:
+        columns = f"{_raw('id')}, {_raw('subject')}, CAST(retention AS TEXT), CAST(quarter AS INTEGER), {_raw('wrapped')}"
+        rows: Iterator[Any] = self._rows(self._keys_now(), f"SELECT {columns} FROM data_keys WHERE {where}", values)
+        return next((DataKey(*row) for row in rows), None)
 
     def _keys_now(self) -> sqlite3.Connection | None:
         if self._keys is None:
@@ -170,8 +179,11 @@ class SqliteLedgerStore:
         """Open a reader of its own connections."""
         return SqliteLedgerSource(self._directory)
 
-    def index(self, *, is_readonly: bool = False) -> LedgerIndex:
-        """Open the search index, for the projector or for one reader."""
+    def index(self, *, is_readonly: bool = False, is_fresh: bool = False) -> LedgerIndex:
+        """Open the search index, for the projector or for one reader; a fresh one begins from nothing."""
+        if is_fresh:
+            for suffix in ("", "-wal", "-shm"):
+                (self._directory / f"index.db{suffix}").unlink(missing_ok=True)
         return SqliteLedgerIndex(self._directory / "index.db", is_readonly=is_readonly)
 
     def open(self, meta: Mapping[str, str]) -> None:
