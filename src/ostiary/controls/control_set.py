@@ -1,7 +1,7 @@
 """The content controls and limits of every passage, in the order they must run."""
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class ControlSet:
         self._registry = registry
         self._notify = notify
         self._validation = input_validation.InputValidation(registry)
-        self._scanner = Scanner(detectors.patterns() if patterns is None else patterns)
+        self._scanner = detectors.scanner() if patterns is None else Scanner(patterns)
         self._vaults = Vaults()
         self._egress = Egress(self._options.canaries)
         self.limits = Limits(registry, now_ns, self._options.principal_rate, self._options.session_rate)
@@ -162,8 +162,8 @@ class ControlSet:
         ]
         return sorted((*spans, *known), key=lambda span: (span.start, -span.end)) if known else spans
 
-    def _watch(self, session: str, text: str, spans: Collection[Span]) -> None:
-        for span in spans:
+    def _watch(self, session: str, text: str, spans: Sequence[Span]) -> None:
+        for span in disjoint(spans, ("secret",)):
             if span.kind == "secret":
                 self._egress.watch(session, text[span.start : span.end])
 

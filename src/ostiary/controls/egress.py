@@ -11,10 +11,11 @@ MIN_LENGTH = 8
 MAX_SECRETS = 64
 MAX_LENGTH = 4096
 PROBE = 24
-PLAIN = 8
-"""A shorter run of plain letters, or a number below five digits, is a word that anyone may write."""
+GRAM = 5
+"""Characters of the shortest slice that is noticed."""
+SMALL = 4_000_000
+"""Characters of text times characters of secret up to which every slice is looked for, else only aligned ones."""
 """Characters of an encoded form that are looked for: enough to be no accident, short enough to survive a cut tail."""
-_WORD = re.compile(r"[A-Za-z0-9+/=_.~%@!$&*#-]{5,}")
 _NOISE = re.compile(r"[\s\x1e'\"`,;|()\[\]{}<>]+")
 
 
@@ -47,9 +48,26 @@ def _probes(form: str) -> set[str]:
 class Watched:
     """One secret of a session: its forms, and which parts of it have left so far."""
 
-    value: str
     forms: frozenset[str]
+    plain: frozenset[str]
+    """Those forms that are its own letters: with spaces taken out they must be met in their own case."""
+    grams: tuple[tuple[int, str], ...]
     left: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, secret: str) -> "Watched":
+        """Return what is looked for of a secret. Pieces that are plain words count for nothing: anyone may write them."""
+        grams = ((at, secret[at : at + GRAM]) for at in range(len(secret) - GRAM + 1))
+        plain = frozenset(probe.lower() for form in (secret, secret[::-1]) for probe in _probes(form))
+        return cls(encodings(secret), plain, tuple((at, gram) for at, gram in grams if not (gram.isalpha() and gram[1:].islower())))
+
+    def slices(self, text: str) -> bool:
+        """Mark which characters of the secret stand in this text; true once most of those that tell have left."""
+        grams = self.grams if len(text) * len(self.grams) <= SMALL else self.grams[::GRAM]
+        for at, gram in grams:
+            if gram in text:
+                self.left.update(range(at, at + GRAM))
+        return len(self.left) >= MIN_LENGTH and len(self.left) * 10 >= 7 * len({at + step for at, _ in self.grams for step in range(GRAM)})
 
 
 class Egress:
@@ -71,7 +89,7 @@ class Egress:
         if secret not in known:
             if len(known) >= MAX_SECRETS:
                 known.pop(next(iter(known)))
-            known[secret] = Watched(secret, encodings(secret))
+            known[secret] = Watched.of(secret)
 
     def forget(self, session: str) -> None:
         """Drop what was kept of a session that has ended."""
@@ -94,23 +112,11 @@ class Egress:
         if not known:
             return None
         low = text.lower()
-        dense = _NOISE.sub("", low)
-        for secret in known.values():
-            if any(form in low or form in dense for form in secret.forms):
+        dense = _NOISE.sub("", text)
+        low_dense = dense.lower()
+        for value, secret in known.items():
+            if value in dense or any(form in low or (form in low_dense and form not in secret.plain) for form in secret.forms):
                 return "encoded"
         if not sliced:
             return None
-        words = {word for word in _WORD.findall(text) if len(word) >= PLAIN or not (word.isalpha() and word[1:].islower())}
-        for secret in known.values():
-            if self._sliced(secret, words):
-                return "in slices"
-        return None
-
-    @staticmethod
-    def _sliced(secret: Watched, words: set[str]) -> bool:
-        """Mark which characters of the secret these words carry; true once most of it has left."""
-        size = len(secret.value)
-        for word in words:
-            if 5 <= len(word) < size and (at := secret.value.find(word)) >= 0:
-                secret.left.update(range(at, at + len(word)))
-        return len(secret.left) * 10 >= size * 7
+        return "in slices" if any(secret.slices(text) for secret in known.values()) else None
