@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import openai
@@ -40,8 +41,9 @@ def test_an_open_stream_is_cut(gateway: ModelGateway, prompt: str) -> None:
     assert gateway.upstream.left.wait(5)
 
 
-def test_a_client_that_does_not_read_keeps_nothing_alive(gateway: ModelGateway) -> None:
-    """R-S3: back-pressure does not put revocation off."""
+@contextmanager
+def deaf_client(gateway: ModelGateway) -> Iterator[None]:
+    """A client that asks for an endless stream and reads twenty bytes of it."""
     host, _, port = gateway.through.url.removeprefix("http://").partition(":")
     body = b'{"model":"gpt","stream":true,"messages":[{"role":"user","content":"flood:"}]}'
     head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {gateway.through.key}\r\n"
@@ -49,10 +51,24 @@ def test_a_client_that_does_not_read_keeps_nothing_alive(gateway: ModelGateway) 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
         assert b"200" in client.recv(20)
+        yield
+
+
+def test_a_client_that_does_not_read_does_not_outlive_its_session(gateway: ModelGateway) -> None:
+    """R-S3: back-pressure does not put revocation off."""
+    with deaf_client(gateway):
         time.sleep(0.3)
         gateway.world.identity.revoked = True
         assert gateway.upstream.left.wait(5)
         assert gateway.outcome().code == "revoked"
+
+
+def test_a_client_that_does_not_read_is_given_up(gateway: ModelGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 3 section 9: no wait without an end, also for the client."""
+    monkeypatch.setattr("ostiary.boundaries.agent_model.STALLED_S", 0.3)
+    with deaf_client(gateway):
+        assert gateway.upstream.left.wait(5)
+        assert gateway.outcome().code == "cancelled"
 
 
 def test_a_whole_answer_is_not_given_to_a_revoked_session(gateway: ModelGateway) -> None:

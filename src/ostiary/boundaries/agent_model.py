@@ -13,7 +13,7 @@ from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.canonical import canonical
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.entry import Part
-from ostiary.core.errors import InvalidConfig, UpstreamUnavailable
+from ostiary.core.errors import InvalidConfig, OstiaryError, Unavailable, UpstreamUnavailable
 from ostiary.core.pipeline import Passage, Pipeline
 from ostiary.core.ports import ContentStream, HttpAnswer, HttpClient, HttpRequest, RegistrySource, Secrets
 from ostiary.core.registry import Model
@@ -29,6 +29,8 @@ STANDING_EVERY_S = 0.25
 """How often an answer under way is checked against revocation, however silent the upstream is."""
 SLICE = 16 * 1024
 """Bytes of a stream worked on before the event loop gets its turn."""
+STALLED_S = 60.0
+"""How long a client may leave one piece of a stream unread before it is taken for gone."""
 LAST_WORD_S = 1.0
 """How long a client that does not read may keep us from telling it why its stream was cut."""
 Push = Callable[[bytes], Awaitable[None]]
@@ -111,6 +113,7 @@ class Flight:
         self._task: asyncio.Task[Any] | None = None
         self._refusal: Refusal | None = None
         self._loop = asyncio.get_running_loop()
+        self.pushing_since: float | None = None
 
     def stop(self, refusal: Refusal) -> None:
         """Stop whatever is being waited for. Call it from the event loop, not from the flight's own task."""
@@ -142,6 +145,8 @@ class Flight:
             refusal = self._pipeline.check(self._passage)
         except Exception as error:
             refusal = refusal_of(error)
+        if refusal is None and self.pushing_since is not None and self._loop.time() - self.pushing_since > STALLED_S:
+            refusal = refuse("cancelled", "the client did not read its stream")
         if refusal is not None:
             self.stop(refusal)
         self._timer = self._loop.call_later(STANDING_EVERY_S, self._check)
@@ -234,7 +239,7 @@ class AgentModel:
         refusal: Refusal | None = None
         try:
             with flight.under_way():
-                refusal = await self._pump(passage, answer, translator, push)
+                refusal = await self._pump(passage, answer, translator, flight, push)
         except asyncio.CancelledError:
             answer.close()
             await self._abandoned(passage, translator.completion())
@@ -246,11 +251,11 @@ class AgentModel:
         settled = await self._settle_stream(passage, translator, refusal)
         if refusal is not None and refusal.code == "cancelled":
             return False
-        await _last_word(push, translator.failure(settled) if settled is not None else translator.ending())
+        is_read = await _last_word(push, translator.failure(settled) if settled is not None else translator.ending())
         await _drain(answer)
-        return True
+        return is_read
 
-    async def _pump(self, passage: Passage, answer: HttpAnswer, translator: Translator, push: Push) -> Refusal | None:
+    async def _pump(self, passage: Passage, answer: HttpAnswer, translator: Translator, flight: Flight, push: Push) -> Refusal | None:
         async for data in answer.chunks():
             for start in range(0, len(data), SLICE):
                 if start:
@@ -260,7 +265,9 @@ class AgentModel:
                     return refusal
                 events = translator.feed(data[start : start + SLICE])
                 if events:
+                    flight.pushing_since = asyncio.get_running_loop().time()
                     await push(events)
+                    flight.pushing_since = None
                 if translator.is_complete:
                     return None
         return refuse("upstream_failed", "the model's upstream broke off before its answer was complete")
@@ -274,7 +281,7 @@ class AgentModel:
 
     async def _send(self, passage: Passage, model: Model, dialect: Dialect, verb: str) -> HttpAnswer:
         _, action = passage.acting
-        secret = self._secrets.reveal(model.credential) if model.credential else ""
+        secret = self._credential(model)
         body = action.encoded_arguments
         if model.upstream_name and model.upstream_name != model.name:
             body = msgspec.json.encode({**action.arguments, "model": model.upstream_name})
@@ -286,6 +293,17 @@ class AgentModel:
         passage.upstream_status = answer.status
         return answer
 
+    def _credential(self, model: Model) -> str:
+        if not model.credential:
+            return ""
+        try:
+            return self._secrets.reveal(model.credential)
+        except InvalidConfig as error:
+            log.warning("model `%s` cannot be reached as declared: %s", model.name, error.detail)
+            raise Unavailable(
+                "the gateway's credential for this model is not set", remedy="an operator sets it with `ostiary secret set`"
+            ) from None
+
     async def _upstream_refusal(self, model: Model, dialect: Dialect, answer: HttpAnswer) -> Refusal:
         """Turn an upstream's error into ours: its class and, where the caller can use them, its words."""
         status = answer.status if 400 <= answer.status < 600 else 502
@@ -294,8 +312,8 @@ class AgentModel:
             detail += ": the gateway's own credential for it was refused"
         elif status in {400, 404, 409, 413, 422, 429} and answer.headers.get("content-type", "").startswith("application/json"):
             words = dialect.error_message(_decode(await answer.read(MAX_ERROR)))
-            if model.credential:
-                words = words.replace(self._secrets.reveal(model.credential), "[credential]")
+            secret = self._credential(model)
+            words = words.replace(secret, "[credential]") if secret else words
             detail += f": {words[:500]}" if words else ""
         answer.close()
         retry = answer.headers.get("retry-after", "")
@@ -328,11 +346,8 @@ class AgentModel:
 def _refusal(error: Exception) -> Refusal:
     if isinstance(error, Stopped):
         return error.refusal
-    if isinstance(error, InvalidConfig):
-        log.error("a model cannot be reached as declared: %s", error.detail)
-        return refuse("unavailable", "the gateway's credential for this model is not set", remedy="ask an operator: ostiary secret set")
     refusal = refusal_of(error)
-    if refusal.code == "unavailable":
+    if not isinstance(error, OstiaryError):
         log.error("a model call failed", exc_info=error)
     return refusal
 
@@ -350,12 +365,13 @@ def _decode(body: bytes) -> Any:
         raise UpstreamUnavailable("the model's upstream answered what is not JSON") from None
 
 
-async def _last_word(push: Push, events: bytes) -> None:
+async def _last_word(push: Push, events: bytes) -> bool:
     try:
         async with asyncio.timeout(LAST_WORD_S):
             await push(events)
     except TimeoutError:
-        raise ConnectionAbortedError("the client does not read, so its stream was dropped") from None
+        return False
+    return True
 
 
 async def _drain(answer: HttpAnswer) -> None:

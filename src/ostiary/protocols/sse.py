@@ -30,6 +30,7 @@ class SseReader:
             return []
         *lines, rest = bytes(self._rest).split(b"\n")
         self._rest = bytearray(rest)
+        self._bound(len(lines[0]))
         self._bound(len(rest))
         events: list[tuple[str, bytes]] = []
         for line in lines:
