@@ -9,6 +9,7 @@ def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
     """Open one database, for reading without changing a byte of it, or for writing with every commit synced."""
     if is_readonly:
         return _connect_readonly(path)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

@@ -196,9 +196,7 @@ class SqliteLedgerStore:
         sync_directory(self._directory)
 
     def _writable(self, name: str, tables: str) -> sqlite3.Connection:
-        path = self._directory / name
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = connect(path, is_readonly=False)
+        connection = connect(self._directory / name, is_readonly=False)
         connection.executescript(tables)
         return connection
 
