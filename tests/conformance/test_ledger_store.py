@@ -51,7 +51,8 @@ def test_what_was_committed_is_read_back_after_a_restart(reopen: Reopen) -> None
     assert (source.tile(0, 0), source.tile(1, 7), source.tile(0, 1)) == (b"t" * 8192, b"u", None)
     assert source.identity(b"l" * 32) == source.named(b"h" * 16) == identity
     assert source.data_key(b"k" * 16) == source.data_key_for(b"h" * 16, "standard", 20264) == key
-    assert source.identity(b"") is source.named(b"") is source.data_key(b"") is source.data_key_for(b"", "standard", 20264) is None
+    assert [source.identity(b""), source.named(b"")] == [None, None]
+    assert [source.data_key(b""), source.data_key_for(b"", "standard", 20264)] == [None, None]
     source.close()
 
 
