@@ -12,7 +12,7 @@ from ostiary.api.services import Services
 from ostiary.core.errors import InvalidPolicy
 from ostiary.governance import declaration
 from ostiary.governance.declaration import Bundle, Plan
-from ostiary.policy.engine import snapshot
+from ostiary.policy.snapshot import prepare
 from ostiary.policy.version import PolicyVersion
 
 routes = router("declaration")
@@ -88,7 +88,7 @@ async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
             unseen = {"(all)": f"no answer within {PREVIEW_S:.0f} s"}
     if plan.policies is not None:
         try:
-            await asyncio.to_thread(snapshot, wanted, PolicyVersion(dict(plan.policies)))
+            await asyncio.to_thread(prepare, wanted, PolicyVersion(dict(plan.policies)))
         except InvalidPolicy as error:
             blind = "; ".join(f"server `{name}` could not be looked at ({why})" for name, why in sorted(unseen.items()))
             raise InvalidPolicy(error.detail, remedy=f"{blind}: its tools are not known" if blind else error.remedy) from None

@@ -195,7 +195,8 @@ async def reveal_part(
 @routes.post("/verify")
 async def verify(services: Given, _: Annotated[Caller, may("verify", "audit")]) -> VerificationView:
     """Check every entry, part and checkpoint. This is the gateway judging itself: verify offline too, against a checkpoint you hold."""
-    return VerificationView(**asdict(await _run(services.verify)))
+    found = asdict(await _run(services.verify))
+    return VerificationView(**{**found, "problems": list(found["problems"]), "notes": list(found["notes"])})
 
 
 @routes.post(

@@ -17,9 +17,8 @@ from ostiary.core.decision import Context
 from ostiary.core.errors import InvalidPolicy, NotFound
 from ostiary.core.subject import SessionState
 from ostiary.governance.declaration import is_inside
-from ostiary.policy import tables
+from ostiary.policy import checks, tables
 from ostiary.policy.cases import Case
-from ostiary.policy.checks import review
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.explain import explain
 from ostiary.policy.source import Policy, Problem
@@ -210,8 +209,7 @@ async def history(
 @routes.post("/check")
 async def check(body: FilesBody, services: Given, _: Annotated[Caller, may("check", "policy")]) -> CheckedView:
     """Check policy files against the schema of now; nothing is changed."""
-    found = services.engine.snapshot
-    reviewed = await asyncio.to_thread(review, body.files, found.schema, found.graph)
+    reviewed = await asyncio.to_thread(checks.check, body.files, services.registrar.registry)
     problems = [_problem(each) for each in (*reviewed.errors, *reviewed.warnings)]
     return CheckedView(reviewed.is_sound, len(reviewed.policies), problems)
 

@@ -79,12 +79,15 @@ class StrictRoute(APIRoute):
         inner = super().get_route_handler()
         allowed = _query_names(self)
         has_body = self.body_field is not None
+        checks = [each.call for each in self.dependant.dependencies if each.call is not None and hasattr(each.call, "permission")]
 
         async def handle(request: Request) -> Response:
             try:
                 refusal = await _admit(request)
                 if refusal is not None:
                     return problem(request, refusal)
+                for check in checks:
+                    check(request, None)
                 _check_query(request, allowed)
                 return await inner(await _read(request, has_body=has_body))
             except OstiaryError as error:
