@@ -7,6 +7,7 @@ its sender field is genuine all the same.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ostiary.core import strict_json
 from ostiary.core.errors import OstiaryError
 from ostiary.provenance import forms
 from ostiary.provenance.profile import is_identifier, is_naming
+from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tracing import MIN_TOKEN, plain_key
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts, tokens
@@ -71,6 +73,9 @@ def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
 
 
 CONTAINERS = (dict, list)
+NOBODY: frozenset[int] = frozenset()
+ALONE = ("p:", "s:")
+"""Keys that must single out one record: part of a person's name, and a beginning."""
 NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
 Own = list[tuple[Any, Step]]
@@ -115,9 +120,12 @@ class Absorber:
         names = [self._names(own) for own, _ in taken]
         shared = Counter(name for found in names for name in found) if any(names) else {}
         most = max(1, len(items) // 2)
-        for (own, nested), found in zip(taken, names, strict=True):
-            named = inherited or any(shared[name] <= (1 if name[:2] == "p:" else most) for name in found)
+        singled = self._singled_out(taken) if len(items) > 1 and self.index.request.extremes else NOBODY
+        for number, ((own, nested), found) in enumerate(zip(taken, names, strict=True)):
+            named = inherited or any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found)
             self._learn(own, named=named)
+            if number in singled:
+                self._point(own)
             for inner, where in nested:
                 self._records(inner, where, inherited=named, depth=depth + 1)
 
@@ -146,15 +154,23 @@ class Absorber:
         else:
             own.append((node, step))
 
+    def _singled_out(self, taken: list[tuple[Own, list[tuple[list[Any], Step]]]]) -> frozenset[int]:
+        """Return the records that alone have the most or least of what the user asked for: the largest file, the latest bill."""
+        records = [[(step.path, value) for value, step in own if step.is_attested or step.is_directory] for own, _ in taken]
+        found = (extreme(records, is_most, names) for is_most, names in self.index.request.extremes)
+        return frozenset(number for number in found if number is not None)
+
     def _names(self, own: Own) -> set[str] | frozenset[str]:
         """Return the keys by which the user named this record, from its vouched fields only."""
         found: set[str] | frozenset[str] = NOTHING
-        shares_no_word = self.index.shares_no_word
+        shares_no_word, prefixes = self.index.shares_no_word, self.index.request.prefixes
         for value, step in own:
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
                     if not shares_no_word(value) or value[:1] in DIGITS:
                         found |= self._named_by(value, step)
+                    if prefixes and (start := next((one for one in prefixes if fold(value).startswith(one)), "")):
+                        found |= {f"s:{start}"}
                 elif type(value) is int and is_identifier(step.name):
                     found |= self._numbered_by(value, step)
         return found
@@ -177,11 +193,25 @@ class Absorber:
             return {f"p:{word}" for word in map(fold, words) if len(word) > 2 and word.isalpha() and self.index.knows_word(word)}
         return set()
 
+    def _point(self, own: Own) -> None:
+        """Trust what identifies a record the user singled out of many; anybody may have written the rest of it."""
+        for value, step in own:
+            if step.is_attested and is_identifier(step.name):
+                self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
+
+    def _measure(self, own: Own) -> None:
+        """Note how long a named object lasts, from its first two moments, so that moving it keeps its length."""
+        moments = [moment for value, step in own if step.is_attested and (moment := _moment(value)) is not None]
+        if len(moments) >= 2:
+            self.index.request.last(int((moments[1] - moments[0]).total_seconds() // 60))
+
     def _is_users(self, key: str) -> bool:
         source = self.index.find(key)
         return source is not None and source.origin == "user"
 
     def _learn(self, own: Own, *, named: bool) -> None:
+        if named:
+            self._measure(own)
         for value, step in own:
             if value is None or isinstance(value, bool):
                 continue
@@ -193,6 +223,15 @@ class Absorber:
             elif isinstance(value, str) and value:
                 self.text.append(value)
                 self.has_somebodys = True
+
+
+def _moment(value: Any) -> datetime | None:
+    if not isinstance(value, str) or not 16 <= len(value) <= 32 or value[4:5] != "-":
+        return None
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=None)
+    except ValueError:
+        return None
 
 
 def keys_of(value: Any, name: str, server: str) -> list[str]:

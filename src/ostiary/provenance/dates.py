@@ -1,7 +1,5 @@
 """Dates and times as people write them, in one canonical form (ISO 8601)."""
 
-
-
 import re
 from datetime import date
 

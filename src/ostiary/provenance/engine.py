@@ -13,7 +13,7 @@ from ostiary.core.registry import Model, Profile, Registry, Server, Tool
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing, forms
 from ostiary.provenance.labels import SAFE, is_tainting, is_trusted, join, labels_of_classes, source_labels, worst
-from ostiary.provenance.profile import infer, is_naming
+from ostiary.provenance.profile import infer, is_naming, properties_of
 from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.tracing import Tracer
 from ostiary.provenance.users_words import hear
@@ -46,6 +46,7 @@ class Provenance:
         self._flows: dict[str, Flow] = {}
         self._listed: tuple[Registry | None, Mapping[str, Source]] = (None, {})
         self._profiles: dict[str, Profile] = {}
+        self._rules: dict[str, Mapping[str, Mapping[str, Any]]] = {}
 
     def trace(self, session: Session, action: Action) -> Origins:
         """Return the origin of each argument (POLICY.md, `context.origins`, `context.control`)."""
@@ -55,14 +56,13 @@ class Provenance:
         registry = self._source.registry
         tool = registry.tools.get(action.name)
         profile = self._profile(registry, tool, action)
-        properties = _properties(tool)
+        properties = self._properties(tool)
         server = action.name.partition("/")[0]
         tracer = Tracer(flow.index, self._directory(registry), flow.years, server)
         found: dict[str, str] = {}
         control: dict[str, str] = {}
         for name, value in action.arguments.items():
-            schema = properties.get(name)
-            rule = schema if isinstance(schema, Mapping) else {}
+            rule = properties.get(name, {})
             if name in profile.payload and name not in profile.control:
                 source, bad = tracer.payload(value, name, rule)
                 found[name] = source.origin
@@ -154,8 +154,7 @@ class Provenance:
         tracer = Tracer(flow.index, self._directory(registry), flow.years, action.name.partition("/")[0])
         findings = []
         for name in sorted(origins.unsafe):
-            rule = _properties(tool).get(name)
-            source = tracer.argument(name, action.arguments[name], rule if isinstance(rule, Mapping) else {})
+            source = tracer.argument(name, action.arguments[name], self._properties(tool).get(name, {}))
             findings.append({"argument": name, "origin": origins.arguments[name], "source": source.name, "remedy": _remedy(name)})
         return findings
 
@@ -165,6 +164,7 @@ class Provenance:
         index = flow.index
         if flow.lent:
             self._lent(flow, action, content)
+        self._pointed(flow, action, passage.origins, content)
         somebody = index.source("untrusted", action.name)
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
             texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
@@ -186,6 +186,24 @@ class Provenance:
                 absorber.has_somebodys = True
         absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
+
+    def _pointed(self, flow: Flow, action: Action, origins: Origins, content: Any) -> None:
+        """Lend what the user said is to be found here, when it is a kind of which the answer holds exactly one value."""
+        if not origins.arguments or set(origins.arguments.values()) != {"user"}:
+            return
+        index = flow.index
+        wanted = {kind for value in action.arguments.values() if isinstance(value, str) for kind in index.wants(value)}
+        if not wanted:
+            return
+        found: dict[str, set[str]] = {kind: set() for kind in wanted}
+        for tree, _ in absorbing.trees(content):
+            for text in absorbing.strings(tree, index):
+                for value in forms.scan(text[: absorbing.MAX_TEXT]):
+                    if value.kind in wanted:
+                        found[value.kind].update(value.keys)
+        for keys in found.values():
+            if len(keys) == 1 and not index.has_forgotten:
+                index.trust(keys, index.source("lent", action.name))
 
     def _lent(self, flow: Flow, action: Action, content: Any) -> None:
         """When the call asked for the lent object by name, and nothing else, its values are lent."""
@@ -250,9 +268,21 @@ class Provenance:
                 profile.labels,
                 confirmed=True,
             )
-        known = _properties(tool)
+        known = self._properties(tool)
         unknown = frozenset(name for name in action.arguments if name not in known)
         return Profile(profile.effect, profile.external, guess.control | profile.control | unknown, guess.payload, labels=profile.labels)
+
+    def _properties(self, tool: Tool | None) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the tool's pinned schema says of each argument."""
+        if tool is None:
+            return {}
+        found = self._rules.get(tool.digest)
+        if found is None:
+            if len(self._rules) > 10_000:
+                self._rules.clear()
+            schema = tool.definition.get("inputSchema")
+            found = self._rules[tool.digest] = properties_of(schema) if isinstance(schema, Mapping) else {}
+        return found
 
     def _directory(self, registry: Registry) -> Mapping[str, Source]:
         if self._listed[0] is not registry:
@@ -272,12 +302,6 @@ _KINDS = {
     "w": "text",
     "x": "text",
 }
-
-
-def _properties(tool: Tool | None) -> Mapping[str, Any]:
-    schema = tool.definition.get("inputSchema") if tool is not None else None
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    return properties if isinstance(properties, Mapping) else {}
 
 
 def _demanded(passage: Passage) -> frozenset[str]:

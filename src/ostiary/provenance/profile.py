@@ -88,11 +88,33 @@ def is_naming(name: str) -> bool:
     return is_identifier(name) or bool(NAMING.intersection(parts(name)[-1:]))
 
 
+def properties_of(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what an input schema says of each argument, with references and optional (`null`) alternatives resolved."""
+    defined = _mapping(schema.get("$defs")) or _mapping(schema.get("definitions"))
+    return {str(name): _resolved(_mapping(rule), defined) for name, rule in _mapping(schema.get("properties")).items()}
+
+
+def _resolved(rule: Mapping[str, Any], defined: Mapping[str, Any]) -> Mapping[str, Any]:
+    for _ in range(8):
+        reference = rule.get("$ref")
+        stated = rule.get("anyOf")
+        options = [option for option in stated if isinstance(option, Mapping)] if isinstance(stated, list) else []
+        real = [option for option in options if option.get("type") != "null"]
+        if isinstance(reference, str):
+            inner = _mapping(defined.get(reference.rpartition("/")[2]))
+        elif len(real) == 1:
+            inner = real[0]
+        else:
+            return rule
+        rule = {**inner, **{key: value for key, value in rule.items() if key not in {"$ref", "anyOf"}}}
+    return rule
+
+
 def infer(definition: Mapping[str, Any]) -> Profile:
     """Return the guessed profile of an MCP Tool object: unconfirmed, and conservative where it does not understand."""
     words = _words(definition)
     schema = _mapping(definition.get("inputSchema"))
-    properties = {str(name): _mapping(rule) for name, rule in _mapping(schema.get("properties")).items()}
+    properties = properties_of(schema)
     payload = frozenset(name for name, rule in properties.items() if _is_payload(name, rule))
     control = frozenset(name for name, rule in properties.items() if name not in payload and _decides(name, rule))
     effect = _effect(definition, words)

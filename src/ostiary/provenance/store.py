@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
 from ostiary.provenance.labels import ORIGINS, RANK
+from ostiary.provenance.request import Request, wanted_from
 from ostiary.provenance.words import STOP, fold, is_recognisable, tokens
 
 MAX_TRUSTED = 5_000
@@ -98,6 +100,7 @@ class ValueIndex:
         self._vocabulary: set[str] = set()
         self._has_forgotten = False
         self._amounts: deque[Decimal] = deque(maxlen=MAX_AMOUNTS)
+        self.request = Request()
 
     @property
     def has_forgotten(self) -> bool:
@@ -203,6 +206,15 @@ class ValueIndex:
             at = self._raw.find(text, at + 1)
         return False
 
+    def wants(self, source: str) -> list[str]:
+        """Return what kinds of value the user says are to be found at a source."""
+        return wanted_from(self._raw, source)
+
+    def before(self, noun: str) -> set[str]:
+        """Return the folded words that stand right before a noun in the user's own words."""
+        found = self._words.split()
+        return {word for word, following in pairwise(found) if following.rstrip("s") == noun.rstrip("s")}
+
     def seen(self, token: str) -> Source | None:
         """Return which source's text held a loose token."""
         number = self._seen.get(token)
@@ -227,6 +239,7 @@ class ValueIndex:
             "trusted": [self._trusted.old, self._trusted.young],
             "seen": [self._seen.old, self._seen.young],
             "amounts": [str(amount) for amount in self._amounts],
+            "lasts": self.request.minutes,
             "words": [self._words, self._raw],
             "forgotten": self.has_forgotten,
         }
@@ -252,6 +265,10 @@ class ValueIndex:
             index._words, index._raw = map(str, state["words"])
             index._vocabulary = {word for word in index._words.split() if word != "|"}
             index._amounts.extend(Decimal(str(amount)) for amount in state["amounts"])
+            index.request.hear(index._raw)
+            index.request.has_clock = any(key[:2] == "h:" and number == 0 for key, number in index._own.items())
+            for minutes in state["lasts"][: 2 * MAX_AMOUNTS]:
+                index.request.last(int(minutes))
             index._has_forgotten = bool(state["forgotten"])
         except (zlib.error, KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise ValueError(f"not the values of a session: {error}") from error

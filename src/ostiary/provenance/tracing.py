@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date as date_of
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -75,8 +77,17 @@ class Tracer:
         if isinstance(value, int | float):
             return self._number(value, leaf.name) or self._nowhere()
         if isinstance(value, str):
+            if isinstance(schema.get("enum"), list) and self._is_chosen(value, schema["enum"], leaf.name):
+                return Source("user", "the user's request")
             return self._text(value, leaf.name)
         return UNTRUSTED
+
+    def _is_chosen(self, value: str, options: list[Any], name: str) -> bool:
+        """Say whether the user's words single out one of the schema's options: `read permissions` means `r` of `r, rw`."""
+        noun = parts(name)[-1:]
+        said = self.index.before(noun[0]) if noun else set[str]()
+        meant = [option for option in options[:32] if isinstance(option, str) and any(_abbreviates(option.lower(), word) for word in said)]
+        return meant == [value]
 
     def payload(self, value: Any, name: str, schema: Mapping[str, Any]) -> tuple[Source, Source | None]:
         """Return the origin of an argument that is prose, and the worst of the links it carries, if they are not safe."""
@@ -154,23 +165,42 @@ class Tracer:
         """A date with its time is known when both are; one whose year the user left open, in a year near by."""
         day, _, at = key[2:].partition("T")
         if at:
-            clock = self._find(f"h:{at}")
             date = self._find(f"d:{day}") or self._date(f"d:{day}")
-            return COMPOSED if clock is not None and date is not None and {clock.origin, date.origin} <= SAFE else None
+            return COMPOSED if date is not None and self._is_clock(at) else None
         if int(day[:4]) in self.years and self._find(f"D:{day[5:]}") is not None:
             return COMPOSED
+        for days in self.index.request.days:
+            start = (date_of.fromisoformat(day) - timedelta(days=days)).isoformat()
+            if self._find(f"d:{start}") is not None or self._find(f"D:{start[5:]}") is not None:
+                return COMPOSED
         return None
+
+    def _is_clock(self, at: str) -> bool:
+        """Say whether a time of day is known, follows from one by a stated length, or bounds the day nobody gave a time for."""
+        if self._find(f"h:{at}") is not None:
+            return True
+        request = self.index.request
+        if not request.has_clock and at in {"00:00", "23:59"}:
+            return True
+        if len(at) != 5:
+            return False
+        end = int(at[:2]) * 60 + int(at[3:])
+        starts = [end - minutes for minutes in request.minutes if minutes <= end]
+        return any(self._find(f"h:{start // 60:02}:{start % 60:02}") is not None for start in starts)
 
     def _recomputed(self, key: str) -> Source | None:
         """Say whether an amount is a sum or difference of two known ones, or the sum of all."""
         known = self.index.amounts()
-        if len(known) < 2 or len(key) > 32 or " " in key:
+        if not known or len(key) > 32 or " " in key:
             return None
         wanted = Decimal(key)
         exact = set(known) - {Decimal(0)}
         if wanted == 0:
             return None
-        if any(wanted - one in exact or wanted + one in exact for one in exact) or (len(known) > 2 and wanted == sum(known)):
+        parts_of = {one * factor for one in exact for factor in self.index.request.factors} | exact
+        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in exact):
+            return COMPOSED
+        if len(known) > 2 and wanted == sum(known):
             return COMPOSED
         return None
 
@@ -210,6 +240,10 @@ class Tracer:
 
 MIN_TOKEN = 4
 """Shorter tokens of somebody's text are not remembered."""
+
+
+def _abbreviates(option: str, word: str) -> bool:
+    return bool(option) and (word.startswith(option) or (len(word) > 2 and option.startswith(word)))
 
 
 def links(text: str) -> list[str]:

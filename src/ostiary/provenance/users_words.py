@@ -65,6 +65,10 @@ def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     text = unicodedata.normalize("NFKC", visible(text[:MAX_WORDS]))
     values = forms.scan(text)
     index.say(text, _joined(text, values))
+    index.request.hear(text)
+    index.request.has_clock = index.request.has_clock or any(
+        found.kind == "time" or "T" in "".join(found.keys[:1]) for found in values if found.kind in {"time", "date"}
+    )
     user, guess = index.source(USER.origin, USER.name), index.source(GUESS.origin, GUESS.name)
     for found in values:
         index.own(found.keys, user)

@@ -1,0 +1,149 @@
+"""What a user's request lets one work out: how long, which share, which of many, and what to find where."""
+
+# ruff: noqa: SIM905 - word lists read best as text
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ostiary.provenance.words import fold, parts
+
+MAX_RECIPES = 16
+
+_COUNT = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "eight": 8,
+    "half": 0,
+    "ein": 1,
+    "eine": 1,
+    "einer": 1,
+    "zwei": 2,
+    "drei": 3,
+}
+_DURATION = re.compile(
+    r"(?<![\w.,])(\d{1,3}(?:[.,]5)?|half an?|an?|one|two|three|four|five|six|eight|eine?r?|zwei|drei)[ -]"
+    r"?(hours?|hrs?|h|stunden?|heures?|horas?|ore|minutes?|mins?|minuten|days?|tage?|jours?|días?|nights?|weeks?|wochen?)(?!\w)",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,2})?)\s?(?:%|percent|prozent|pour cent|por ciento)", re.IGNORECASE)
+_SHARE = re.compile(r"\b(?:half|halves|split|share|hälfte|geteilt|moitié|mitad|metà)\b", re.IGNORECASE)
+_PREFIX = re.compile(r"\b(?:start(?:s|ing)?|begin(?:s|ning)?)\s+with\s+(?:the\s+)?[\"'“‘]?([^\s\"'”’,;]{2,64})", re.IGNORECASE)
+_KIND_WORDS = (
+    (
+        "mail",
+        re.compile(
+            r"(?:\b(?:her|his|their|its|the|my|our|whose|an|seine|ihre|die|sa|son|su)|['’]s)\s+e-?mail(?:[ -]?address|[ -]?adresse)?\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "phone",
+        re.compile(r"(?:\b(?:her|his|their|its|the|my|our|whose|a|seine|ihre|die)|['’]s)\s+(?:tele)?phone(?: number)?\b", re.IGNORECASE),
+    ),
+    (
+        "iban",
+        re.compile(r"(?:\b(?:her|his|their|its|the|my|our|whose|an|a)|['’]s)\s+(?:iban|(?:bank )?account(?: number)?)\b", re.IGNORECASE),
+    ),
+)
+_PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.!?]\s|\x00")
+
+_SIZES = frozenset("size bytes length count members users amount quantity total".split())
+_PRICES = frozenset("price cost fee rate amount total fare".split())
+_SCORES = frozenset("rating score stars rank priority".split())
+_TIMES = frozenset("date time timestamp created updated modified sent received start at on".split())
+_EXTREMES: dict[str, tuple[bool, frozenset[str]]] = {
+    **dict.fromkeys("largest biggest longest größte grösste".split(), (True, _SIZES)),
+    **dict.fromkeys("smallest shortest kleinste".split(), (False, _SIZES)),
+    **dict.fromkeys("latest newest recent neueste letzte".split(), (True, _TIMES)),
+    **dict.fromkeys("earliest oldest älteste früheste".split(), (False, _TIMES)),
+    **dict.fromkeys("cheapest billigste günstigste".split(), (False, _PRICES)),
+    **dict.fromkeys("priciest dearest teuerste expensive".split(), (True, _PRICES)),
+    **dict.fromkeys("best top highest-rated top-rated best-rated beste".split(), (True, _SCORES)),
+}
+"""Words that single out one of many: whether they mean the most, and which fields they speak of."""
+
+
+@dataclass(slots=True)
+class Request:
+    """Recipes by which values follow from known ones. Everything here comes from the user's own words."""
+
+    minutes: list[int] = field(default_factory=list)
+    days: list[int] = field(default_factory=list)
+    factors: list[Decimal] = field(default_factory=list)
+    """What known amounts may be multiplied by: stated percentages, and halves where the user speaks of sharing."""
+    extremes: list[tuple[bool, frozenset[str]]] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    has_clock: bool = False
+
+    def hear(self, text: str) -> None:
+        """Add what a text of the user says."""
+        for count, unit in _DURATION.findall(text):
+            self._lasts(count.lower(), unit.lower())
+        for percent in _PERCENT.findall(text):
+            share = Decimal(percent.replace(",", ".")) / 100
+            self.factors += [share, 1 + share, 1 - share]
+        if _SHARE.search(text):
+            self.factors.append(Decimal("0.5"))
+        words = set(fold(text).replace(",", " ").replace(".", " ").split())
+        self.extremes += [meant for word, meant in _EXTREMES.items() if word in words]
+        self.prefixes += [fold(prefix).rstrip(".:!?") for prefix in _PREFIX.findall(text)]
+        for recipes in (self.minutes, self.days, self.factors, self.extremes, self.prefixes):
+            del recipes[MAX_RECIPES:]
+
+    def last(self, minutes: int) -> None:
+        """Add how long an object the user named lasts."""
+        if 0 < minutes < 1_440 and len(self.minutes) < 2 * MAX_RECIPES and minutes not in self.minutes:
+            self.minutes.append(minutes)
+
+    def _lasts(self, count: str, unit: str) -> None:
+        number = 0.5 if count.startswith("half") else float(_COUNT.get(count, 0) or count.replace(",", "."))
+        if unit[0] in "dtjn" and not unit.startswith("min"):
+            self.days.append(int(number))
+        elif unit[0] == "w":
+            self.days.append(int(number) * 7)
+        else:
+            self.minutes.append(int(number if unit.startswith("min") else number * 60))
+
+
+def wanted_from(text: str, source: str) -> list[str]:
+    """Return what kinds of value the user says are to be found at a source: `her e-mail on her website www…` → `mail`."""
+    at = text.lower().find(source.lower())
+    if at < 0 or len(source) < 4:
+        return []
+    before = _SENTENCE.split(text[max(0, at - 120) : at])[-1]
+    found = []
+    for kind, words in _KIND_WORDS:
+        match = words.search(before)
+        if match is not None and _PLACE.search(before, match.end()) is not None:
+            found.append(kind)
+    return found
+
+
+def extreme(records: Sequence[Sequence[tuple[str, Any]]], is_most: bool, names: frozenset[str]) -> int | None:
+    """Return which record alone has the most (or least) in the field of such a name, if all have it."""
+    columns: dict[str, list[Any]] = {}
+    for record in records:
+        for path, value in record:
+            if names.intersection(parts(path)[-2:]) and _is_ordered(value):
+                columns.setdefault(path, []).append(value)
+    for values in columns.values():
+        if len(values) == len(records) and len({isinstance(value, str) for value in values}) == 1:
+            edge = max(values) if is_most else min(values)
+            return values.index(edge) if values.count(edge) == 1 else None
+    return None
+
+
+def _is_ordered(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) >= 10 and value[:4].isdigit() and value[4] == "-"
+    return isinstance(value, int | float) and not isinstance(value, bool)
