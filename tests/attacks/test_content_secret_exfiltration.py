@@ -61,10 +61,8 @@ def test_redacted_prompt_carries_a_token() -> None:
     text = made.acting[1].arguments["messages"][0]["content"]
     assert SECRET not in text
     assert "alice@" not in text
-    assert (
-        set_.answer(made, {"choices": [{"message": {"content": text}}]})["choices"][0]["message"]["content"]
-        == f"use {SECRET} and alice@example.com"
-    )
+    answer: Any = set_.answer(made, {"choices": [{"message": {"content": text}}]})
+    assert answer["choices"][0]["message"]["content"] == f"use {SECRET} and alice@example.com"
     other = passage(prompt("hello"), to="gpt", of=session("two"), obligations={"redact": "secret,pii"})
     assert set_.answer(other, {"text": text}) == {"text": text}
 
