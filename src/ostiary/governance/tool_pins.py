@@ -47,6 +47,10 @@ class ToolPins:
         """Say whether the server offered the tool when it was looked at last; False before the first look."""
         return name in self._present.get(server, ())
 
+    def has_looked(self, server: str) -> bool:
+        """Say whether the server was looked at where it is now."""
+        return server in self._present
+
     async def observe(self, server: str, definitions: Sequence[Mapping[str, Any]]) -> Observation:
         """Pin what is new, quarantine what changed or looks hostile, note what vanished.
 

@@ -48,7 +48,7 @@ class Catalogue:
     async def ensure(self, server: str) -> None:
         """Look if this process has not yet; look again beside the caller when the last look is old."""
         at = self._looked_at.get(server)
-        if at is None:
+        if at is None or not self._pins.has_looked(server):
             await self.refresh(server)
         elif asyncio.get_running_loop().time() - at > STALE_S and server not in self._looking:
             self._looked_at[server] = asyncio.get_running_loop().time()
