@@ -90,7 +90,7 @@ def _types(policies: Sequence[Policy], schema: PolicySchema) -> list[tuple[Polic
         if message.startswith("unable to find an applicable action") and policy.id in explained:
             continue
         near, hint = _nearest(message, schema)
-        about = re.sub(r' (in context )?for Action::".*?"', "", message)
+        about = re.sub(r' (in context )?for Action::".*?"| on entity type `.*?`', "", message)
         problems.setdefault((id(policy), about), (policy, policy.problem(message + hint, near)))
     return list(problems.values())
 

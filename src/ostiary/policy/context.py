@@ -28,6 +28,9 @@ class Facts:
     """Converted: in Cedar's JSON form."""
     given: Iterable[str]
     """The names of every argument sent, typed or not."""
+    plan: Any = None
+    """The plan that was built last, for links that share it."""
+    built: str = ""
 
 
 Read = Callable[[Facts], Any]
@@ -51,6 +54,8 @@ def plan(mentions: Iterable[Path]) -> Plan:
 
 def build(sections: Plan, facts: Facts) -> str:
     """Return the context as Cedar's JSON."""
+    if facts.plan is sections:
+        return facts.built
     found: dict[str, Any] = {}
     for name, members in sections:
         if callable(members):
@@ -58,7 +63,8 @@ def build(sections: Plan, facts: Facts) -> str:
                 found[name] = value
         else:
             found[name] = {member: value for member, read in members if (value := read(facts)) is not None}
-    return msgspec.json.encode(found).decode()
+    facts.plan, facts.built = sections, msgspec.json.encode(found).decode()
+    return facts.built
 
 
 def unknown(sections: Plan, facts: Facts, *, approval: bool) -> str:

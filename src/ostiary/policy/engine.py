@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Context, Decision, Effect
@@ -10,7 +10,9 @@ from ostiary.core.errors import EngineUnavailable, InvalidAction
 from ostiary.core.registry import Registry
 from ostiary.core.subject import Principal, Session
 from ostiary.policy import cedar, context
+from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import OBLIGATIONS
+from ostiary.policy.slicing import Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
 from ostiary.policy.verdict import Verdict, combine
 from ostiary.policy.version import PolicyVersion
@@ -80,7 +82,7 @@ class PolicyEngine:
             if shape is None or not shape.is_accepted or action.name in found.fitting.blocked or not found.knows(session.subject.chain):
                 return False
             facts = context.Facts(session, Context(self._clock_ns() / 1e9), Origins(), {}, ())
-            return all(_could(found, link, action, facts) for link in session.subject.chain)
+            return all(_could(found, link, action, facts) for link in found.chain(session.subject.chain, action).links)
         except Exception:
             log.exception("the policy engine failed, so a listing leaves the action out")
             return False
@@ -96,34 +98,41 @@ class PolicyEngine:
             why = f"`{action.name}` changed, and policy {', '.join(unfit)} no longer fits it"
             return Decision(Effect.DENY, "unavailable", unfit, (why,), revision, remedy="an operator must mend the policy")
         facts = context.Facts(session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
-        verdicts = [ask(found, link, action, facts) for link in session.subject.chain]
+        verdicts = ask(found, session.subject.chain, action, facts)
         return combine(revision, verdicts, action, origins, self._obligations)
 
 
-def ask(found: Snapshot, link: Principal, action: Action, facts: context.Facts) -> Verdict:
+def ask(found: Snapshot, links: Sequence[Principal], action: Action, facts: context.Facts) -> list[Verdict]:
+    """Ask for every link; where one question answers for all of them, once."""
+    chain = found.chain(links, action)
+    whole = found.evaluate(chain.union, _question(chain.links[-1].uid, chain.union, action, facts)) if chain.union else None
+    return [_ask(found, link, action, facts, whole) for link in chain.links]
+
+
+def _ask(found: Snapshot, link: Link, action: Action, facts: context.Facts, whole: cedar.Answer | None) -> Verdict:
     """Ask for one link, and when it is refused, whether only forbids that a person can lift stand in the way."""
-    uid, slice_ = found.slice(link, action)
-    question = cedar.Question(uid, action.name, (action.resource.type, action.resource.id), context.build(slice_.plan, facts))
-    answer = found.evaluate(slice_, question)
-    policies = tuple(slice_.policies[name] for name in answer.reasons)
-    if answer.errors or answer.is_allowed or not policies:
-        return Verdict(link, answer.is_allowed and not answer.errors, policies, answer.errors)
-    if not any(policy.approval for policy in policies):
-        return Verdict(link, False, policies)
-    firm = cedar.evaluate(slice_.firm, found.graph.handle, question)
-    permits = tuple(slice_.policies[name] for name in firm.reasons) if firm.is_allowed else ()
-    return Verdict(link, False, policies, firm.errors, permits, is_requestable=firm.is_allowed and not firm.errors)
+    answer = share(whole, link.slice) or found.evaluate(link.slice, _question(link.uid, link.slice, action, facts))
+    policies = tuple(link.slice.policies[name] for name in answer.reasons)
+    if answer.errors or answer.is_allowed or not any(policy.approval for policy in policies):
+        return Verdict(link.principal, answer.is_allowed and not answer.errors, policies, answer.errors)
+    firm = cedar.evaluate(link.slice.firm, found.graph.handle, _question(link.uid, link.slice, action, facts))
+    permits = tuple(link.slice.policies[name] for name in firm.reasons) if firm.is_allowed else ()
+    return Verdict(link.principal, False, policies, firm.errors, permits, is_requestable=firm.is_allowed and not firm.errors)
 
 
-def _could(found: Snapshot, link: Principal, action: Action, facts: context.Facts) -> bool:
+def _question(uid: Uid, slice_: Slice, action: Action, facts: context.Facts) -> cedar.Question:
+    return cedar.Question(uid, action.name, (action.resource.type, action.resource.id), context.build(slice_.plan, facts))
+
+
+def _could(found: Snapshot, link: Link, action: Action, facts: context.Facts) -> bool:
     """Say whether some arguments, origins and approval would let this link through."""
-    uid, slice_ = found.slice(link, action)
-    if not any(policy.effect == "permit" for policy in slice_.policies.values()):
+    plan = link.slice.plan
+    if not any(policy.effect == "permit" for policy in link.slice.policies.values()):
         return False
-    for approved in (False, True) if any(name == "approval" for name, _ in slice_.plan) else (False,):
-        built = context.unknown(slice_.plan, facts, approval=approved)
-        question = cedar.Question(uid, action.name, (action.resource.type, action.resource.id), built)
-        answer = cedar.evaluate_partly(slice_.firm, found.graph.handle, question)
+    for approved in (False, True) if any(name == "approval" for name, _ in plan) else (False,):
+        built = context.unknown(plan, facts, approval=approved)
+        question = cedar.Question(link.uid, action.name, (action.resource.type, action.resource.id), built)
+        answer = cedar.evaluate_partly(link.slice.firm, found.graph.handle, question)
         if not answer.errors and (answer.is_allowed or answer.is_open):
             return True
     return False

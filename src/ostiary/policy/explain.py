@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ostiary.core.action import Action
 from ostiary.core.decision import Decision
 from ostiary.core.errors import Invalid
-from ostiary.core.subject import Principal, Session
+from ostiary.core.subject import Session
 from ostiary.policy import cedar, context
 from ostiary.policy.cases import Case
 from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.slicing import Link
 from ostiary.policy.snapshot import Snapshot
-from ostiary.policy.source import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def explain(engine: PolicyEngine, case: Case) -> Explanation:
 
 def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, action: Action, case: Case) -> Explanation:
     """Answer with arguments, origins and content open; certain only where they do not matter."""
-    answers = [_partly(found, session, link, action, case) for link in session.subject.chain]
+    links = found.chain(session.subject.chain, action).links
+    answers = [_partly(found, session, link, action, case) for link in links]
     certain = not any(answer.is_open or answer.errors for answer in answers)
     reasons = [name for answer in answers for name in answer.reasons]
     forbids = [name for name in reasons if found.policies[name].effect == "forbid"]
@@ -65,25 +66,21 @@ def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, 
     return Explanation(effect, _sentence(effect, session, action, why), _deciding(found, session, action, names))
 
 
-def _partly(found: Snapshot, session: Session, link: Principal, action: Action, case: Case) -> cedar.Answer:
-    uid, slice_ = found.slice(link, action)
+def _partly(found: Snapshot, session: Session, link: Link, action: Action, case: Case) -> cedar.Answer:
     facts = context.Facts(session, case.about, case.origins, {}, ())
-    built = context.unknown(slice_.plan, facts, approval=False)
-    question = cedar.Question(uid, action.name, (action.resource.type, action.resource.id), built)
-    return cedar.evaluate_partly(slice_.whole, found.graph.handle, question)
+    built = context.unknown(link.slice.plan, facts, approval=False)
+    question = cedar.Question(link.uid, action.name, (action.resource.type, action.resource.id), built)
+    return cedar.evaluate_partly(link.slice.whole, found.graph.handle, question)
 
 
 def _deciding(found: Snapshot, session: Session, action: Action, names: Iterable[str]) -> tuple[Line, ...]:
     lines = []
+    chain = found.chain(session.subject.chain, action).links
     for name in dict.fromkeys(names):
         policy = found.policies[name]
-        links = [f"{link.kind}:{link.name}" for link in session.subject.chain if name in found.slice(link, action)[1].policies]
-        lines.append(_line(policy, tuple(links)))
+        links = tuple(f"{link.principal.kind}:{link.principal.name}" for link in chain if name in link.slice.policies)
+        lines.append(Line(policy.id, policy.effect, policy.file, policy.line, policy.text, links))
     return tuple(lines)
-
-
-def _line(policy: Policy, links: tuple[str, ...]) -> Line:
-    return Line(policy.id, policy.effect, policy.file, policy.line, policy.text, links)
 
 
 def _sentence(effect: str, session: Session, action: Action, why: str) -> str:

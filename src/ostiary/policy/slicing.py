@@ -5,14 +5,17 @@ that no policy of the slice mentions cannot be read. `tests/property/test_slicin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from cedarpy import _internal as cedar
 from cedarpy import pst
 
+from ostiary.core.subject import Principal
+from ostiary.policy.cedar import Answer
 from ostiary.policy.context import plan
 from ostiary.policy.entities import EntityGraph, Uid
-from ostiary.policy.reading import mentions
+from ostiary.policy.reading import mentions, walk
 from ostiary.policy.schema import PolicySchema
 from ostiary.policy.source import Policy
 
@@ -20,11 +23,13 @@ from ostiary.policy.source import Policy
 class Slice:
     """The policies whose scope matches one principal, action and resource."""
 
-    __slots__ = ("_firm", "plan", "policies", "whole")
+    __slots__ = ("_firm", "plan", "policies", "reads_principal", "whole")
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies: Mapping[str, Policy] = {policy.id: policy for policy in policies}
         self.plan = plan(path for policy in policies for path in mentions(policy.node))
+        self.reads_principal = any(_reads_principal(policy.node) for policy in policies)
+        """False when every principal this slice is for gets the same answer: the scopes match already."""
         self.whole = policy_set(policies)
         self._firm: Any = None
 
@@ -34,6 +39,44 @@ class Slice:
         if self._firm is None:
             self._firm = policy_set([policy for policy in self.policies.values() if policy.approval is None])
         return self._firm
+
+
+class Link(NamedTuple):
+    """One principal of a chain with the policies that matter to it."""
+
+    principal: Principal
+    uid: Uid
+    slice: Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The slices of every link of a chain, and all of them as one when a single question answers for every link."""
+
+    links: tuple[Link, ...]
+    union: Slice | None
+
+    @classmethod
+    def of(cls, links: Sequence[Link]) -> Self:
+        """Return a chain. Its policies can be asked together unless one of them looks at the principal beyond its scope."""
+        policies = {name: policy for link in links for name, policy in link.slice.policies.items()}
+        if len(links) < 2 or any(link.slice.reads_principal for link in links):
+            return cls(tuple(links), None)
+        return cls(tuple(links), Slice([policy.anywhere() for policy in policies.values()]))
+
+
+def share(answer: Answer | None, slice_: Slice) -> Answer | None:
+    """Return what a question about all links answers for one of them; None when that link must be asked alone.
+
+    The scopes of a slice have matched, so a condition holds for its link exactly if it holds at all. Cedar names permits
+    only when no forbid holds: a link that none of the named forbids is about has not been answered.
+    """
+    if answer is None:
+        return None
+    mine = tuple(name for name in answer.reasons if name in slice_.policies)
+    if answer.errors or mine or answer.is_allowed or not answer.reasons:
+        return Answer(answer.is_allowed and bool(mine), mine, answer.errors)
+    return None
 
 
 class Index:
@@ -91,6 +134,10 @@ def covers(scope: pst.PrincipalOrResourceConstraint, uid: Uid, within: frozenset
     if isinstance(scope, pst.ScopeIs):
         return str(scope.entity_type) == uid[0]
     return str(scope.entity_type) == uid[0] and _key(scope.entity) in within
+
+
+def _reads_principal(node: pst.Template) -> bool:
+    return any(isinstance(part, pst.Var) and part.name == "principal" for part in walk(node.clauses))
 
 
 def _key(entity: pst.EntityOrSlot) -> Uid:

@@ -11,11 +11,11 @@ from ostiary.policy.checks import Review, review
 from ostiary.policy.entities import REGISTERED, EntityGraph, Uid, principal_uid
 from ostiary.policy.reading import mentions
 from ostiary.policy.schema import ActionShape, PolicySchema, generate
-from ostiary.policy.slicing import Index, Slice, actions_of
+from ostiary.policy.slicing import Chain, Index, Link, Slice, actions_of
 from ostiary.policy.source import Policy
 from ostiary.policy.version import PolicyVersion
 
-MAX_MEMO, MAX_MEMO_BYTES, MAX_SLICES = 4096, 1024, 50_000
+MAX_MEMO, MAX_MEMO_BYTES, MAX_CHAINS = 4096, 1024, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Snapshot:
     index: Index
     version: PolicyVersion
     """The policies with the schema of now."""
-    _slices: dict[tuple[str, ...], tuple[Uid, Slice]] = field(default_factory=dict)
-    _answers: dict[tuple[Slice, cedar.Question], cedar.Answer] = field(default_factory=dict)
-    """What Cedar said to exactly this question, every input of it in the key: principal, action, resource, policies, context."""
+    _chains: dict[tuple[object, ...], Chain] = field(default_factory=dict)
+    _answers: dict[tuple[Slice, Uid | None, str, Uid, str], cedar.Answer] = field(default_factory=dict)
+    """What Cedar said to exactly this question, every input of it in the key: policies, principal (unless none of the
+    policies looks at it beyond the scope that matched), action, resource, context."""
 
     @property
     def schema(self) -> PolicySchema:
@@ -79,25 +80,27 @@ class Snapshot:
         """Say whether there is somebody, and everybody is registered."""
         return bool(chain) and all(self.graph.has(principal_uid(link)) for link in chain)
 
-    def slice(self, link: Principal, action: Action) -> tuple[Uid, Slice]:
-        """Return the policies that matter when `link` asks for `action`."""
-        key = (link.kind, link.name, action.name, action.resource.type, action.resource.id)
-        found = self._slices.get(key)
+    def chain(self, links: Sequence[Principal], action: Action) -> Chain:
+        """Return the policies that matter when all of `links` ask for `action`."""
+        key = (action.name, action.resource.type, action.resource.id, *((link.kind, link.name) for link in links))
+        found = self._chains.get(key)
         if found is None:
-            if len(self._slices) >= MAX_SLICES:
-                self._slices.clear()
-            uid = principal_uid(link)
-            found = uid, self.index.find(uid, action.name, (action.resource.type, action.resource.id))
-            self._slices[key] = found
+            if len(self._chains) >= MAX_CHAINS:
+                self._chains.clear()
+            resource = (action.resource.type, action.resource.id)
+            uids = [principal_uid(link) for link in links]
+            found = Chain.of([Link(link, uid, self.index.find(uid, action.name, resource)) for link, uid in zip(links, uids, strict=True)])
+            self._chains[key] = found
         return found
 
     def evaluate(self, slice_: Slice, question: cedar.Question) -> cedar.Answer:
         """Ask Cedar, unless this snapshot was asked the very same question before."""
-        key = (slice_, question)
+        principal, action, resource, built = question
+        key = (slice_, principal if slice_.reads_principal else None, action, resource, built)
         answer = self._answers.get(key)
         if answer is None:
             answer = cedar.evaluate(slice_.whole, self.graph.handle, question)
-            if len(question.context) <= MAX_MEMO_BYTES:
+            if len(built) <= MAX_MEMO_BYTES:
                 if len(self._answers) >= MAX_MEMO:
                     self._answers.clear()
                 self._answers[key] = answer

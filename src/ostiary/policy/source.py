@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from cedarpy import _internal as cedar
 from cedarpy import pst
@@ -85,6 +85,10 @@ class Policy:
     def obligations(self) -> tuple[Obligation, ...]:
         """What this permit demands."""
         return obligations_of(self.node.annotations)
+
+    def anywhere(self) -> Self:
+        """Return the policy without its scope, for a request that the scope is known to match."""
+        return replace(self, node=replace(self.node, principal=pst.ScopeAny(), action=pst.ScopeAny(), resource=pst.ScopeAny()))
 
     def problem(self, message: str, near: str = "", *, is_warning: bool = False) -> Problem:
         """Return a problem at the place where `near` stands in the policy, or at its start."""

@@ -89,7 +89,7 @@ def misfit(detail: str) -> InvalidAction:
 
 def nearest(name: str, known: Any) -> str:
     """Return the known name closest to `name`, as a remark in brackets, or nothing."""
-    close = difflib.get_close_matches(name, sorted(known), 1, 0.6)
+    close = difflib.get_close_matches(name, sorted(each for each in known if each != name), 1, 0.6)
     return f" (nearest: `{close[0]}`)" if close else ""
 
 

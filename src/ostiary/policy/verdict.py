@@ -39,17 +39,16 @@ class Verdict:
 
 def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins: Origins, known: frozenset[str]) -> Decision:
     """Return the decision over all links: the narrowest wins, an error beats everything."""
-    if errors := [error for verdict in verdicts for error in verdict.errors]:
-        log.error("a policy could not be evaluated: %s", "; ".join(errors))
-        why = "a policy could not be evaluated, so nothing is allowed"
-        return Decision(Effect.DENY, "unavailable", _ids(_all(verdicts)), (why,), revision, remedy="an operator must mend the policy")
+    if any(verdict.errors for verdict in verdicts):
+        return _failed(revision, verdicts)
     if not verdicts:
         return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
     refused = [verdict for verdict in verdicts if not verdict.is_allowed and not verdict.is_requestable]
     if refused:
         return _deny(revision, refused, action, origins)
     permits = [policy for verdict in verdicts for policy in (verdict.policies if verdict.is_allowed else verdict.permits)]
-    obligations = add_up(obligation for policy in permits for obligation in policy.obligations)
+    demanded = [obligation for policy in permits for obligation in policy.obligations]
+    obligations = add_up(demanded) if demanded else ()
     if strange := [obligation.name for obligation in obligations if obligation.name not in known]:
         why = f"nothing here can carry out the obligation `{strange[0]}`"
         return Decision(Effect.DENY, "unavailable", _ids(permits), (why,), revision, remedy="an operator must mend the policy")
@@ -58,6 +57,13 @@ def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins:
         rules = _rules(held)
         return Decision(Effect.HOLD, "held", _ids(held), _because(held), revision, obligations, rules, _ask(rules))
     return Decision(Effect.ALLOW, "", _ids(permits), _because(permits), revision, obligations)
+
+
+def _failed(revision: str, verdicts: Sequence[Verdict]) -> Decision:
+    log.error("a policy could not be evaluated: %s", "; ".join(error for verdict in verdicts for error in verdict.errors))
+    policies = [policy for verdict in verdicts for policy in verdict.policies]
+    why = "a policy could not be evaluated, so nothing is allowed"
+    return Decision(Effect.DENY, "unavailable", _ids(policies), (why,), revision, remedy="an operator must mend the policy")
 
 
 def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Origins) -> Decision:
@@ -91,10 +97,6 @@ def _count(quorum: int) -> str:
 
 def _rules(held: Iterable[Policy]) -> tuple[ApprovalRule, ...]:
     return tuple({policy.id: policy.approval for policy in held if policy.approval is not None}.values())
-
-
-def _all(verdicts: Iterable[Verdict]) -> list[Policy]:
-    return [policy for verdict in verdicts for policy in verdict.policies]
 
 
 def _ids(policies: Iterable[Policy]) -> tuple[str, ...]:
