@@ -29,11 +29,11 @@ def patterns() -> tuple[Pattern, ...]:
 def _contact() -> tuple[Pattern, ...]:
     email = r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
     international = r"(?<![\w+])\+[1-9](?:[ ().-]{0,2}\d){6,14}(?!\w)"
-    american = r"(?<![\w.+-])(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-])"
+    american = r"(?<![\w.+-])(?:\(\d{3}\) ?\d{3}[-. ]|\d{3}(?P<gap>[-. ])\d{3}(?P=gap))\d{4}(?![\w-])"
     return (
         Pattern("email", "pii.email", [r"[\w%+-]@[a-z0-9][a-z0-9.-]{0,190}\.[a-z]{2}"], _compiled(email), _email, 260, 96),
         Pattern("phone", "pii.phone", [r"\+[1-9](?:[ ().-]{0,2}[0-9]){6}"], _compiled(international), _phone, 48, 48),
-        Pattern("phone-us", "pii.phone", [r"[0-9]{3}\)? ?[-. ]?[0-9]{3}[-. ][0-9]{4}"], _compiled(american), _phone, 48, 16),
+        Pattern("phone-us", "pii.phone", [r"[0-9]{3}\)? ?[-. ]?[0-9]{3}[-. ][0-9]{4}"], _compiled(american), _phone, 48, 16, 0),
     )
 
 
@@ -84,7 +84,7 @@ def _national() -> tuple[Pattern, ...]:
 def _health() -> tuple[Pattern, ...]:
     record = rf"(?i:\bmrn\b|medical[ _-]record(?:[ _-](?:number|no))?|patient[ _-]?(?:id|number|no)\b|health[ _-]insurance[ _-](?:number|id)){_GLUE}((?=[A-Z0-9-]*\d{{3}})[A-Z0-9][A-Z0-9-]{{4,15}})(?!\w)"
     nhs = rf"(?i:\bnhs(?:[ _-](?:number|no))?){_GLUE}(\d{{3}}[ -]?\d{{3}}[ -]?\d{{4}})(?!\w)"
-    diagnosis = r"(?i:\bicd-?10(?:-cm)?|diagnos[ie]s|diagnosed with)[^\n\x1e]{0,40}?(?<!\w)([A-TV-Z]\d[0-9AB]\.[0-9A-TV-Z]{1,4})(?!\w)"
+    diagnosis = r"(?i:\bicd-?10(?:-cm)?(?: codes?)?|\bdiagnos[ie]s(?: codes?)?['\"]?[ ]?[:=]|diagnosed with)[\x1e'\":= ]{0,6}(?<!\w)([A-TV-Z]\d[0-9AB]\.[0-9A-TV-Z]{1,4})(?!\w)"
     return (
         Pattern(
             "medical-record",

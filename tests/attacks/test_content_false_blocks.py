@@ -1,0 +1,42 @@
+"""Content controls let honest text through: at most one in a hundred is blocked, and none of the hand-written ones."""
+
+from tests.support.controls import controls, passage, prompt
+from tests.support.honest import CODE, HONEST, INVOICES, MAILS, PROSE
+
+SET = controls()
+
+
+def refused(text: str, to: str) -> bool:
+    made = passage(prompt(text) if to == "gpt" else {"body": text}, to=to)
+    return (SET.inspect(made) or SET.shape(made)) is not None
+
+
+def test_at_most_one_in_a_hundred_is_blocked() -> None:
+    """R-K2: for models and for tools."""
+    for to in ("gpt", "mail/send"):
+        blocked = [text[:120] for text in HONEST if refused(text, to)]
+        assert len(blocked) <= len(HONEST) / 100, blocked
+
+
+def test_no_honest_message_is_blocked_or_changed() -> None:
+    """R-K2: mails, invoices, prose and code pass as they are."""
+    for text in (*PROSE, *MAILS, *INVOICES, *CODE):
+        made = passage({"body": text})
+        assert (SET.inspect(made) or SET.shape(made)) is None, text
+        assert made.acting[1].arguments == {"body": text}
+        assert SET.answer(passage({}), {"t": text}) == {"t": text}
+
+
+def test_marks_are_rare_too() -> None:
+    """R-K1: `injection`, `hidden_text` and personal numbers are not seen where there are none."""
+    marks: dict[str, list[str]] = {}
+    for text in HONEST:
+        made = passage({"body": text})
+        SET.inspect(made)
+        for kind in made.detected - {"remote_link", "remote_image", "data_uri", "pii.email"}:
+            marks.setdefault(kind, []).append(text[:160])
+    honest = {"pii.iban": 1, "pii.phone": 1}
+    wrong = {kind: texts for kind, texts in marks.items() if len(texts) > honest.get(kind, 0)}
+    assert sum(map(len, wrong.values())) <= len(HONEST) / 100, wrong
+    assert "injection" not in marks, marks["injection"]
+    assert "hidden_text" not in marks
