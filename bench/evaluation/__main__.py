@@ -42,6 +42,7 @@ def benign(suite: Suite, task: Any) -> dict[str, Any]:
                     outcome["asks"] += 1
                     outcome["asked_for"].append(f"{call.tool}({', '.join(sorted(passage.origins.unsafe)) or 'labels'})")
                     passage = gate.ask(suite.tool(call.tool), call.arguments, approved=True)
+                    gate.endorse(passage)
                 if not is_allowed(passage):
                     continue
             answer, _ = suite.run(world, call)
@@ -53,8 +54,11 @@ def benign(suite: Suite, task: Any) -> dict[str, Any]:
     return outcome
 
 
-def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, gated: bool = True) -> bool:
-    """Replay one attack on one schedule; say whether the checker finds the attacker's goal reached."""
+def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, mode: str = "refuse") -> bool:
+    """Replay one attack on one schedule; say whether the checker finds the attacker's goal reached.
+
+    Mode `ask`: a person who knows the user's intent says yes to the honest calls, as plans; `allow`: no gate at all.
+    """
     world = task.init_environment(suite.world(goal.GOAL))
     before, gate, executed = world.model_copy(deep=True), Gate(suite.company, task.PROMPT), []
     attacks = calls_of(goal, world.model_copy(deep=True))
@@ -63,10 +67,13 @@ def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, gated: bool = T
     except Exception:
         honest = []
 
-    def play(calls: Sequence[Call], *, until_injected: bool = False) -> int:
+    def play(calls: Sequence[Call], *, until_injected: bool = False, is_honest: bool = True) -> int:
         for count, call in enumerate(calls, 1):
             passage = gate.ask(suite.tool(call.tool), call.arguments)
-            if gated and not is_allowed(passage):
+            if mode == "ask" and is_honest and not is_allowed(passage):
+                passage = gate.ask(suite.tool(call.tool), call.arguments, approved=True)
+                gate.endorse(passage)
+            if mode != "allow" and not is_allowed(passage):
                 continue
             answer, _ = suite.run(world, call)
             executed.append(call)
@@ -76,11 +83,11 @@ def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, gated: bool = T
         return len(calls)
 
     if schedule == "before":
-        play(attacks)
+        play(attacks, is_honest=False)
         play(honest)
     else:
         played = play(honest, until_injected=schedule == "middle")
-        play(attacks)
+        play(attacks, is_honest=False)
         play(honest[played:])
     return suite.succeeded(goal, "", before, world, executed)
 
@@ -91,6 +98,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inferred", action="store_true", help="use the guessed profiles, unread")
     parser.add_argument("--suite", default="")
+    parser.add_argument("--modes", default="refuse,ask", help="of refuse, ask, allow")
     parser.add_argument("--benign", action="store_true", help="only the honest runs")
     chosen = parser.parse_args()
     found, cases, began = [suite for suite in suites(inferred=chosen.inferred) if chosen.suite in suite.name], [], time.monotonic()
@@ -101,7 +109,12 @@ def main() -> int:
                 if not calls_of(goal, suite.world(goal.GOAL)):
                     continue
                 for task in suite.user_tasks():
-                    through = [schedule for schedule in SCHEDULES if hijack(suite, task, goal, schedule)]
+                    through = [
+                        f"{mode}:{when}"
+                        for mode in chosen.modes.split(",")
+                        for when in SCHEDULES
+                        if hijack(suite, task, goal, when, mode=mode)
+                    ]
                     cases.append({"suite": suite.name, "task": task.ID, "goal": goal.ID, "through": through})
             print(f"{suite.name}: {len(cases)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr)
     report(runs, cases, as_json=chosen.json)

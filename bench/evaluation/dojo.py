@@ -49,7 +49,11 @@ class Suite:
         self._suite = suite
         tools = {}
         for function in suite.tools:
-            definition = {"name": function.name, "description": function.description, "inputSchema": function.parameters.model_json_schema()}
+            definition = {
+                "name": function.name,
+                "description": function.description,
+                "inputSchema": function.parameters.model_json_schema(),
+            }
             server = server_of(function.name)
             profile = _inferred(definition) if inferred else PROFILES.get(function.name) or _inferred(definition)
             tools[f"{server}/{function.name}"] = Tool(server, function.name, definition, f"{name}/{function.name}", profile=profile)
@@ -110,7 +114,9 @@ def calls_of(task: Any, world: Any) -> list[Call]:
 def _inferred(definition: Mapping[str, Any]) -> Profile:
     """Return the product's own guess, confirmed unread."""
     guess = infer(definition)
-    return Profile(guess.effect, guess.external, guess.control, guess.payload, guess.attested, guess.directory, guess.labels, confirmed=True)
+    return Profile(
+        guess.effect, guess.external, guess.control, guess.payload, guess.attested, guess.directory, guess.labels, confirmed=True
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -71,6 +71,10 @@ class Gate:
         passage.decision = self.company.policy.decide(self.session, action, passage.origins, Context(at=OPENED_AT, approval=approval))
         return passage
 
+    def endorse(self, passage: Passage) -> None:
+        """A person approved this call as part of a plan."""
+        self.provenance.endorse(*passage.acting)
+
     def answer(self, passage: Passage, content: Any) -> None:
         """Take a tool's answer onto the session."""
         self.session.state.actions += 1

@@ -34,7 +34,14 @@ def server_of(tool: str) -> str:
 
 def _reads(attested: str = "", directory: str = "", labels: str = "", control: str = "", *, external: bool = False) -> Profile:
     return Profile(
-        "read", external, frozenset(control.split()), frozenset(), frozenset(attested.split()), frozenset(directory.split()), frozenset(labels.split()), confirmed=True
+        "read",
+        external,
+        frozenset(control.split()),
+        frozenset(),
+        frozenset(attested.split()),
+        frozenset(directory.split()),
+        frozenset(labels.split()),
+        confirmed=True,
     )
 
 
@@ -96,6 +103,8 @@ PROFILES: dict[str, Profile] = {
     "get_webpage": _reads(control="url", external=True),
     "download_file": _acts("irreversible", "url file_name"),
     "post_webpage": _acts("irreversible", "url", "content"),
+    "get_hotels_address": _reads("*"),
+    "get_restaurants_address": _reads("*"),
     "reserve_hotel": _acts("irreversible", "hotel start_day end_day"),
     "reserve_restaurant": _acts("irreversible", "restaurant start_time"),
     "reserve_car_rental": _acts("irreversible", "company start_time end_time"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ostiary.core import strict_json
@@ -26,6 +27,7 @@ MAX_NODES = 3_000
 """Objects, lists and scalars of one answer that are looked at."""
 MAX_DEPTH = 64
 
+_FILES = frozenset({"file", "filename", "document", "attachment", "path"})
 _PERSONAL = frozenset(["name", "contact", "person", "customer", "supplier", "vendor", "payee", "sender", "owner", "author"])
 
 
@@ -41,7 +43,7 @@ class Step(NamedTuple):
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths.
 
-    `*.id` means the last step anywhere; `result` is the answer itself, where it is a scalar or a list of scalars.
+    `*.id` means a field of this name anywhere, `*~time` one whose name ends in this word, `*` each field of the answer itself; `result` is the answer itself, where it is a scalar or a list of scalars.
     """
 
     __slots__ = ("_attested", "_directory", "root", "steps")
@@ -57,10 +59,8 @@ class Fields:
         if found is None:
             name = key.replace(".", "\u2024")
             here = f"{path}.{name}" if path else name
-            anywhere = f"*.{name}"
-            found = Step(
-                here, name, here in self._attested or anywhere in self._attested, here in self._directory or anywhere in self._directory
-            )
+            ways = {here, f"*.{name}", *(f"*~{word}" for word in parts(name)[-1:])} | ({"*"} if not path else set())
+            found = Step(here, name, not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory))
             if len(self.steps) < 1_024 and len(key) < 128:
                 self.steps[(path, key)] = found
         return found
@@ -74,8 +74,10 @@ def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
 
 CONTAINERS = (dict, list)
 NOBODY: frozenset[int] = frozenset()
-ALONE = ("p:", "s:")
-"""Keys that must single out one record: part of a person's name, and a beginning."""
+ALONE = ("p:", "s:", "f:")
+"""Keys that must single out one record: part of a person's name, a beginning, the words of a file's name."""
+HINT = "q:"
+"""A key that only points: one word of a title."""
 NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
 Own = list[tuple[Any, Step]]
@@ -122,9 +124,9 @@ class Absorber:
         most = max(1, len(items) // 2)
         singled = self._singled_out(taken) if len(items) > 1 and self.index.request.extremes else NOBODY
         for number, ((own, nested), found) in enumerate(zip(taken, names, strict=True)):
-            named = inherited or any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found)
+            named = inherited or any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT)
             self._learn(own, named=named)
-            if number in singled:
+            if not named and (number in singled or any(shared[name] == 1 for name in found if name[:2] == HINT)):
                 self._point(own)
             for inner, where in nested:
                 self._records(inner, where, inherited=named, depth=depth + 1)
@@ -167,7 +169,7 @@ class Absorber:
         for value, step in own:
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
-                    if not shares_no_word(value) or value[:1] in DIGITS:
+                    if not shares_no_word(value) or value[:1] in DIGITS or "." in value:
                         found |= self._named_by(value, step)
                     if prefixes and (start := next((one for one in prefixes if fold(value).startswith(one)), "")):
                         found |= {f"s:{start}"}
@@ -189,14 +191,25 @@ class Absorber:
         words = tokens(value)
         if (is_naming(step.name) or len(words) > 1) and self.index.said(value):
             return {f"w:{plain_key(value)}"}
+        plain = _file_words(value) if _FILES.intersection(parts(step.name)) else []
+        if len(plain) > 1 and self.index.said(" ".join(plain)):
+            return {f"f:{' '.join(plain)}"}
         if _PERSONAL.intersection(parts(step.name)[-1:]) and len(words) <= 4:
             return {f"p:{word}" for word in map(fold, words) if len(word) > 2 and word.isalpha() and self.index.knows_word(word)}
+        if is_naming(step.name) and len(words) <= 12:
+            titled = (fold(word) for word in words if word[:1].isupper() and len(word) > 3 and word.isalpha())
+            return {f"{HINT}{word}" for word in titled if self.index.knows_word(word)} | self._filed(plain)
         return set()
 
     def _point(self, own: Own) -> None:
-        """Trust what identifies a record the user singled out of many; anybody may have written the rest of it."""
+        """Trust what identifies and measures a record the user only pointed at, never whom it names.
+
+        Anybody may have written a record that is the latest or has such a word in its title: its number, amount and date may
+        be used, its addresses and accounts may not.
+        """
         for value, step in own:
-            if step.is_attested and is_identifier(step.name):
+            measures = is_identifier(step.name) or isinstance(value, int | float) or _moment(value) is not None
+            if step.is_attested and measures and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
     def _measure(self, own: Own) -> None:
@@ -204,6 +217,11 @@ class Absorber:
         moments = [moment for value, step in own if step.is_attested and (moment := _moment(value)) is not None]
         if len(moments) >= 2:
             self.index.request.last(int((moments[1] - moments[0]).total_seconds() // 60))
+
+    def _filed(self, plain: list[str]) -> set[str]:
+        """Two words of a longer file name, said together, point at the file."""
+        pairs = (f"{one} {two}" for one, two in pairwise(plain))
+        return {f"{HINT}{pair}" for pair in pairs if self.index.said(pair)}
 
     def _is_users(self, key: str) -> bool:
         source = self.index.find(key)
@@ -223,6 +241,12 @@ class Absorber:
             elif isinstance(value, str) and value:
                 self.text.append(value)
                 self.has_somebodys = True
+
+
+def _file_words(name: str) -> list[str]:
+    """Return the words of a file's name, as people say them: `grocery-list.docx` is the grocery list."""
+    stem, dot, ending = name.rpartition(".")
+    return parts(stem if dot and len(ending) <= 5 else name)
 
 
 def _moment(value: Any) -> datetime | None:

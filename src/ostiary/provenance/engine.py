@@ -15,7 +15,7 @@ from ostiary.provenance import absorbing, forms
 from ostiary.provenance.labels import SAFE, is_tainting, is_trusted, join, labels_of_classes, source_labels, worst
 from ostiary.provenance.profile import infer, is_naming, properties_of
 from ostiary.provenance.store import Source, ValueIndex
-from ostiary.provenance.tracing import Tracer
+from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
 
 MAX_SESSIONS = 4_096
@@ -114,6 +114,16 @@ class Provenance:
         if len(flow.lent) < 64:
             for key in (*absorbing.keys_of(name, "", ""), *absorbing.keys_of(name, "id", "")):
                 flow.lent[key] = name
+
+    def endorse(self, session: Session, action: Action) -> None:
+        """Lend trust, for this session, to the control values of an action a person approved as a plan, not as one call."""
+        origins = self.trace(session, action)
+        index, server = self._flow(session).index, action.name.partition("/")[0]
+        source = index.source("lent", "an approved plan")
+        rules = self._properties(self._source.registry.tools.get(action.name))
+        for name in origins.unsafe & action.arguments.keys():
+            for leaf in leaves(name, action.arguments[name], rules.get(name, {})):
+                index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session, when it ends."""

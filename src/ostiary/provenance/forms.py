@@ -48,6 +48,9 @@ _VALUE = re.compile(
 )
 _MAY_HOLD_VALUE = re.compile(r"[\d@]|://|www\.", re.IGNORECASE)
 _NUMERIC = re.compile(r"[-−]?(?:0|[1-9]\d*)(?:\.\d+)?\Z", re.ASCII)
+_ENDINGS = frozenset(
+    "md py sh rs pl ps zip mov app so cc doc docx xls xlsx ppt pptx pdf txt csv json yaml yml toml html htm js ts log png jpg jpeg".split()
+)
 _MAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,12}")
 _BASE36 = {sign: str(int(chr(sign), 36)) for sign in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _DOMAIN = re.compile(r"(?<![\w@./:-])(?:[a-z0-9-]+\.)+[a-z]{2,24}(?:/[^\s<>\"'`“”«»]*)?", re.IGNORECASE)
@@ -116,6 +119,8 @@ def domains(text: str) -> list[str]:
     keys = []
     for match in _DOMAIN.finditer(text):
         bare = _trim_url(match.group())
+        if "/" not in bare and bare.count(".") == 1 and bare.rpartition(".")[2].lower() in _ENDINGS:
+            continue  # `notes.md` is a file to whoever wrote it, whatever else it is
         keys += [link_key(f"https://{bare}"), link_key(f"http://{bare}"), link_key(f"https://www.{bare}")]
     return keys
 

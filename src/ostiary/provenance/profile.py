@@ -70,6 +70,7 @@ _OUTWARD = frozenset(
 _DANGEROUS = frozenset(
     ("delete remove drop destroy purge cancel terminate revoke kill execute exec run shell eval grant reset format wipe overwrite").split()
 )
+_NAMED = frozenset("name title filename username participants".split())
 _VOUCHED = frozenset(
     ("id ids uid uuid iban account amount balance total price date timestamp created updated sender from email url currency status").split()
 )
@@ -123,7 +124,7 @@ def infer(definition: Mapping[str, Any]) -> Profile:
         external=_is_external(definition, effect),
         control=control,
         payload=payload,
-        attested=frozenset(_vouched_fields(_mapping(definition.get("outputSchema")))),
+        attested=_vouched(definition),
         confirmed=False,
     )
 
@@ -203,6 +204,12 @@ def _kinds(rule: Mapping[str, Any]) -> set[str]:
             for option in options[:16]:
                 found |= _kinds(option) if isinstance(option, Mapping) else {"unknown"}
     return found
+
+
+def _vouched(definition: Mapping[str, Any]) -> frozenset[str]:
+    """Guess the vouched fields of an answer; without an output schema, those named as systems name their own."""
+    schema = _mapping(definition.get("outputSchema"))
+    return frozenset(_vouched_fields(schema)) if schema else frozenset(f"*~{word}" for word in _VOUCHED | _NAMED)
 
 
 def _vouched_fields(schema: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[str]:
