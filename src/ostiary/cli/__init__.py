@@ -18,7 +18,7 @@ DONE, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
 HELP = """Ostiary: the doorkeeper for enterprise AI.
 
 `--data DIR` names the gateway's data directory (default `ostiary-data`, or `$OSTIARY_DATA`), `--url URL` another gateway
-(or `$OSTIARY_URL`, with its key in `$OSTIARY_TOKEN`); both stand anywhere. `--json` prints objects.
+(or `$OSTIARY_URL`, with its key in `$OSTIARY_TOKEN`); both stand before the command. `--json` prints objects.
 """
 
 COMMANDS = {
@@ -95,7 +95,7 @@ def exit_code(error: OstiaryError) -> int:
 
 
 def _place(arguments: list[str]) -> list[str]:
-    """Take the global options out, wherever they stand."""
+    """Take the global options out: `--data` wherever it stands, `--url` before the command, as commands have one of their own."""
     import os
 
     place.data, place.url = Path(os.environ.get("OSTIARY_DATA") or DEFAULT_DATA), ""
@@ -105,7 +105,7 @@ def _place(arguments: list[str]) -> list[str]:
         name, equals, value = word.partition("=")
         if word == "--":
             return [*rest, word, *words]
-        if name not in {"--data", "--url"}:
+        if name != "--data" and (name != "--url" or rest):
             rest.append(word)
             continue
         value = value if equals else next(words, "")

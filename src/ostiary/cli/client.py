@@ -5,6 +5,7 @@ import json
 import os
 import ssl
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,12 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, *, query: dict[str, Any] | None = None) -> Any:
         """Send one request and return its JSON answer, or its text. Raises Answered, Unavailable."""
-        answer = self._send(method, path, body, query or {})
-        raw = answer.read(MAX_ANSWER + 1)
-        if len(raw) > MAX_ANSWER:
-            raise Unavailable(f"the answer is over {MAX_ANSWER} bytes")
-        _check(answer, raw)
-        return _decoded(answer, raw)
+        with self._sent(method, path, body, query or {}) as answer:
+            raw = answer.read(MAX_ANSWER + 1)
+            if len(raw) > MAX_ANSWER:
+                raise Unavailable(f"the answer is over {MAX_ANSWER} bytes")
+            _check(answer, raw)
+            return _decoded(answer, raw)
 
     def pages(self, path: str, *, limit: int | None = None, **query: Any) -> Iterator[Any]:
         """Iterate a list over all its pages, at most `limit` items."""
@@ -104,36 +105,37 @@ class Client:
 
     def lines(self, method: str, path: str, body: Any = None, **query: Any) -> Iterator[bytes]:
         """Iterate the lines of an answer as they come. Raises Answered, Unavailable."""
-        answer = self._send(method, path, body, query, read_s=None if method == "GET" else READ_S)
-        if answer.status >= 400:
-            _check(answer, answer.read(MAX_ANSWER))
-        try:
+        with self._sent(method, path, body, query, read_s=None if method == "GET" else READ_S) as answer:
+            if answer.status >= 400:
+                _check(answer, answer.read(MAX_ANSWER))
             while line := answer.readline():
                 yield line
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"the gateway at {self.url} went away: {error}") from None
 
-    def _send(self, method: str, path: str, body: Any, query: dict[str, Any], read_s: float | None = READ_S) -> http.client.HTTPResponse:
+    @contextmanager
+    def _sent(
+        self, method: str, path: str, body: Any, query: dict[str, Any], read_s: float | None = READ_S
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send one request on a connection of its own; every way it can fail is one plain sentence."""
         asked = {key: _text(value) for key, value in query.items() if value is not None and value != ""}
         target = path + (f"?{urlencode(asked)}" if asked else "")
-        headers = {"authorization": f"Bearer {self._token}", "accept": "application/json"}
+        headers = {"authorization": f"Bearer {self._token}", "accept": "application/json", "connection": "close"}
         payload = None
         if body is not None:
             payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
             headers["content-type"] = "application/json"
-        connection = self._connection()
-        try:
-            connection.connect()
-            connection.sock.settimeout(read_s)
-            connection.request(method, target, payload, headers)
-            return connection.getresponse()
-        except ssl.SSLError as error:
-            raise Unavailable(f"the gateway at {self.url} is not trusted: {error.reason}", remedy="check its certificate") from None
-        except (OSError, http.client.HTTPException) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unavailable(
-                f"no gateway answers at {self.url}: {why.lower()}", remedy=f"start it: ostiary up --data {place.data}"
-            ) from None
+        with closing(self._connection()) as connection:
+            try:
+                connection.connect()
+                connection.sock.settimeout(read_s)
+                connection.request(method, target, payload, headers)
+                with closing(connection.getresponse()) as answer:
+                    yield answer
+            except ssl.SSLError as error:
+                raise Unavailable(f"the gateway at {self.url} is not trusted: {error.reason}", remedy="check its certificate") from None
+            except (OSError, http.client.HTTPException) as error:
+                why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                start = f"start it: ostiary up --data {place.data}"
+                raise Unavailable(f"no gateway answers at {self.url}: {why.lower()}", remedy=start) from None
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port

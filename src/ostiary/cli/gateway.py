@@ -127,4 +127,4 @@ def demo(*, once: bool = False, out: Out = PLAIN) -> int:
     """
     from ostiary.demo.story import run
 
-    return int(run(once, out.json))
+    return run(once=once, as_json=out.json)

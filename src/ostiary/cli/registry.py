@@ -22,7 +22,7 @@ def registry_app(noun: str, plural: str, columns: tuple[str, ...], about: str) -
 
     @app.command
     def show(name: str, *, out: Out = PLAIN) -> None:
-        """Show one."""
+        """Show one of them with all its fields."""
         out.one(Client.of_place().get(f"/v1/{plural}/{segment(name)}"))
 
     @app.command
