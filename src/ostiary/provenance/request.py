@@ -55,6 +55,7 @@ _KIND_WORDS = (
     ),
 )
 _PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re.IGNORECASE)
+_PAUSE = re.compile(r"[,;]|\b(?:and|then|und|dann|et|puis|y)\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?]\s|\x00")
 
 _SIZES = frozenset("size bytes length count members users amount quantity total".split())
@@ -124,7 +125,7 @@ def wanted_from(text: str, source: str) -> list[str]:
     found = []
     for kind, words in _KIND_WORDS:
         match = words.search(before)
-        if match is not None and _PLACE.search(before, match.end()) is not None:
+        if match is not None and _PLACE.search(before, match.end()) is not None and not _PAUSE.search(before, match.end()):
             found.append(kind)
     return found
 
