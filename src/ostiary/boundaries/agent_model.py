@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -33,6 +33,7 @@ STALLED_S = 60.0
 """How long a client may leave one piece of a stream unread before it is taken for gone."""
 LAST_WORD_S = 1.0
 """How long a client that does not read may keep us from telling it why its stream was cut."""
+NAMES = "GET …/v1/models lists the models that this session may use"
 Push = Callable[[bytes], Awaitable[None]]
 
 
@@ -181,10 +182,10 @@ class AgentModel:
         passage.size = size
         refusal = await self.pipeline.admit(passage)
         if refusal is not None:
-            return refusal
+            return replace(refusal, remedy=refusal.remedy or NAMES) if refusal.code == "not_granted" else refusal
         if model is None or model.provider != provider:
             elsewhere = f"; it is served by the {model.provider} door" if model else ""
-            missing = refuse("not_found", f"no model `{name[:100]}` at this door{elsewhere}", remedy="ask /v1/models here for the names")
+            missing = refuse("not_found", f"no model `{name[:100]}` at this door{elsewhere}", remedy=NAMES)
             return await self._ended(passage, missing)
         return model
 

@@ -185,15 +185,20 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: the consumer is slow."""
-        if not self._is_paused and self._transport is not None and not self.is_closed:
+        transport = self._alive()
+        if transport is not None and not self._is_paused:
             self._is_paused = True
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._is_paused and self._transport is not None and not self.is_closed:
+        transport = self._alive() if self._is_paused else None
+        if transport is not None:
             self._is_paused = False
-            self._transport.resume_reading()
+            transport.resume_reading()
+
+    def _alive(self) -> asyncio.Transport | None:
+        return None if self._transport is None or self.is_closed or self._transport.is_closing() else self._transport
 
     def close(self) -> None:
         """Close in good order."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from ostiary.connectors.http import UpstreamHttp, encode_request, is_loopback, t
 from ostiary.connectors.http_pool import PoolLimits
 from ostiary.core.errors import UpstreamUnavailable
 from ostiary.core.ports import HttpRequest
+from ostiary.storage.development_ca import issue
 from tests.support.raw_upstream import Exchange, RawUpstream, Script, raw_upstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -354,24 +354,16 @@ def test_loopback_is_only_this_machine() -> None:
 
 async def test_untrusted_certificates_are_refused(tmp_path: Path) -> None:
     """Issue 3 section 9: TLS with verification on."""
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"),
-            *("-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    chain, key, authority = issue(tmp_path, ["localhost"])
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    served.load_cert_chain(chain, key)
     upstream = RawUpstream(answers(OK))
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=served)
     url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
     async with client() as http:
         with pytest.raises(UpstreamUnavailable, match="no trusted TLS"):
             await http.send(HttpRequest("GET", url))
-    trusting = UpstreamHttp(tls=ssl.create_default_context(cafile=tmp_path / "c.pem"))
+    trusting = UpstreamHttp(tls=ssl.create_default_context(cafile=authority))
     assert await (await trusting.send(HttpRequest("GET", url))).read(10) == b"ok"
     with pytest.raises(UpstreamUnavailable, match="no trusted TLS"):
         await trusting.send(HttpRequest("GET", url.replace("localhost", "127.0.0.1")))
