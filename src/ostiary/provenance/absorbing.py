@@ -38,6 +38,8 @@ class Step(NamedTuple):
     name: str
     is_attested: bool
     is_directory: bool
+    is_file: bool
+    """True when it names a file, which people call by its words."""
 
 
 class Fields:
@@ -50,7 +52,7 @@ class Fields:
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory = attested, directory
-        self.root = Step("", "", "result" in attested, "result" in directory)
+        self.root = Step("", "", "result" in attested, "result" in directory, is_file=False)
         self.steps: dict[tuple[str, str], Step] = {}
 
     def step(self, path: str, key: str) -> Step:
@@ -60,7 +62,9 @@ class Fields:
             name = key.replace(".", "\u2024")
             here = f"{path}.{name}" if path else name
             ways = {here, f"*.{name}", *(f"*~{word}" for word in parts(name)[-1:])} | ({"*"} if not path else set())
-            found = Step(here, name, not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory))
+            found = Step(
+                here, name, not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory), not _FILES.isdisjoint(parts(name))
+            )
             if len(self.steps) < 1_024 and len(key) < 128:
                 self.steps[(path, key)] = found
         return found
@@ -169,7 +173,7 @@ class Absorber:
         for value, step in own:
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
-                    if not shares_no_word(value) or value[:1] in DIGITS or "." in value:
+                    if not shares_no_word(value) or value[:1] in DIGITS or step.is_file:
                         found |= self._named_by(value, step)
                     if prefixes and (start := next((one for one in prefixes if fold(value).startswith(one)), "")):
                         found |= {f"s:{start}"}
@@ -191,7 +195,7 @@ class Absorber:
         words = tokens(value)
         if (is_naming(step.name) or len(words) > 1) and self.index.said(value):
             return {f"w:{plain_key(value)}"}
-        plain = _file_words(value) if _FILES.intersection(parts(step.name)) else []
+        plain = _file_words(value) if step.is_file else []
         if len(plain) > 1 and self.index.said(" ".join(plain)):
             return {f"f:{' '.join(plain)}"}
         if _PERSONAL.intersection(parts(step.name)[-1:]) and len(words) <= 4:
