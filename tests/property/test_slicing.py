@@ -12,6 +12,7 @@ from ostiary.core.action import Action, Origins, Resource
 from ostiary.core.decision import Context, Effect
 from ostiary.core.subject import Integrity, Session, SessionState
 from ostiary.policy import cedar, context
+from ostiary.policy import engine as deciding
 from ostiary.policy.engine import PolicyEngine, ask
 from ostiary.policy.entities import Uid
 from ostiary.policy.slicing import share
@@ -211,3 +212,7 @@ def test_a_decision_is_never_wider_than_its_links(text: str, asked: tuple[Sessio
         assert all(verdict.is_allowed or all(policy.approval for policy in verdict.policies) for verdict in verdicts)
     if decision.effect is not Effect.DENY:
         assert found.may_see(opened, call(action.name)), "a listing must show what a call is allowed or held for"
+    if found.may_see(opened, call(action.name)):
+        unknown = context.Facts(opened, about, Origins(), {}, ())
+        for link in found.snapshot.chain(opened.subject.chain, action).links:
+            assert deciding._could(found.snapshot, link.slice, (link,), action, unknown), "a listing is no wider than any link"

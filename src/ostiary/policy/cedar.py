@@ -26,7 +26,7 @@ class Question(NamedTuple):
 class _Diagnostics(msgspec.Struct):
     reason: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
-    may_be_determining: tuple[str, ...] = ()
+    nontrivial_residuals: tuple[str, ...] = ()
 
 
 class _Response(msgspec.Struct):
@@ -43,8 +43,8 @@ class Answer:
     errors: tuple[str, ...]
     is_open: bool = False
     """True when it depends on what is not known yet."""
-    candidates: tuple[str, ...] = ()
-    """Of an open answer: the policies that may decide."""
+    residuals: tuple[str, ...] = ()
+    """The policies that hold or not depending on what is unknown; `reasons` are then those that hold in any case."""
 
 
 _ESCAPES = {"\0": "\\0", "\t": "\\t", "\r": "\\r", "\n": "\\n", '"': '\\"', "'": "\\'", "\\": "\\\\"}
@@ -108,4 +108,4 @@ def _answer(found: _Response, *, is_open: bool) -> Answer:
     said = found.diagnostics
     known = found.decision in ("Allow", "Deny")
     errors = said.errors if known or is_open else (*said.errors, "the engine made no decision")
-    return Answer(found.decision == "Allow", said.reason, errors, is_open, said.may_be_determining)
+    return Answer(found.decision == "Allow", said.reason, errors, is_open, said.nontrivial_residuals)

@@ -82,7 +82,10 @@ class PolicyEngine:
             if shape is None or not shape.is_accepted or action.name in found.fitting.blocked or not found.knows(session.subject.chain):
                 return False
             facts = context.Facts(session, Context(self._clock_ns() / 1e9), Origins(), {}, ())
-            return all(_could(found, link, action, facts) for link in found.chain(session.subject.chain, action).links)
+            chain = found.chain(session.subject.chain, action)
+            if chain.union is not None:
+                return _could(found, chain.union, chain.links, action, facts)
+            return all(_could(found, link.slice, (link,), action, facts) for link in chain.links)
         except Exception:
             log.exception("the policy engine failed, so a listing leaves the action out")
             return False
@@ -124,16 +127,16 @@ def _question(uid: Uid, slice_: Slice, action: Action, facts: context.Facts) -> 
     return cedar.Question(uid, action.name, (action.resource.type, action.resource.id), context.build(slice_.plan, facts))
 
 
-def _could(found: Snapshot, link: Link, action: Action, facts: context.Facts) -> bool:
-    """Say whether some arguments, origins and approval would let this link through."""
-    plan = link.slice.plan
-    if not any(policy.effect == "permit" for policy in link.slice.policies.values()):
+def _could(found: Snapshot, slice_: Slice, links: Sequence[Link], action: Action, facts: context.Facts) -> bool:
+    """Say whether some arguments, origins and approval would let these links through."""
+    if not all(link.slice.permits for link in links):
         return False
-    for approved in (False, True) if any(name == "approval" for name, _ in plan) else (False,):
-        built = context.unknown(plan, facts, approval=approved)
-        question = cedar.Question(link.uid, action.name, (action.resource.type, action.resource.id), built)
-        answer = cedar.evaluate_partly(link.slice.firm, found.graph.handle, question)
-        if not answer.errors and (answer.is_allowed or answer.is_open):
+    for approved in (False, True) if any(name == "approval" for name, _ in slice_.plan) else (False,):
+        built = context.unknown(slice_.plan, facts, approval=approved)
+        answer = found.preview(slice_, cedar.Question(links[-1].uid, action.name, (action.resource.type, action.resource.id), built))
+        holding = slice_.permits.intersection((*answer.reasons, *answer.residuals))
+        is_forbidden = not slice_.permits.issuperset(answer.reasons)
+        if not answer.errors and not is_forbidden and all(link.slice.permits & holding for link in links):
             return True
     return False
 

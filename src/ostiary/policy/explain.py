@@ -59,7 +59,7 @@ def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, 
     if not engine.may_see(session, action):
         effect, names = "deny", forbids
     elif not certain:
-        effect, names = "depends", [*reasons, *(name for answer in answers for name in answer.candidates)]
+        effect, names = "depends", [*reasons, *(name for answer in answers for name in answer.residuals)]
     else:
         effect, names = ("hold", forbids) if forbids else ("allow", reasons)
     why = "" if names else "no policy permits it to every link of the chain"

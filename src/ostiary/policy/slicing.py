@@ -23,10 +23,11 @@ from ostiary.policy.source import Policy
 class Slice:
     """The policies whose scope matches one principal, action and resource."""
 
-    __slots__ = ("_firm", "plan", "policies", "reads_principal", "whole")
+    __slots__ = ("_firm", "permits", "plan", "policies", "reads_principal", "whole")
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies: Mapping[str, Policy] = {policy.id: policy for policy in policies}
+        self.permits = frozenset(policy.id for policy in policies if policy.effect == "permit")
         self.plan = plan(path for policy in policies for path in mentions(policy.node))
         self.reads_principal = any(_reads_principal(policy.node) for policy in policies)
         """False when every principal this slice is for gets the same answer: the scopes match already."""

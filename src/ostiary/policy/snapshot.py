@@ -17,6 +17,10 @@ from ostiary.policy.version import PolicyVersion
 
 MAX_MEMO, MAX_MEMO_BYTES, MAX_CHAINS = 4096, 1024, 10_000
 
+Key = tuple[Slice, Uid | None, str, Uid, str]
+"""Every input of a question to Cedar beside the entities: policies, principal (unless none of the policies looks at it
+beyond the scope that matched), action, resource, context. So an answer kept by it cannot be stale."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
@@ -34,7 +38,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Nothing in it changes what is decided; the two dictionaries only remember."""
+    """Nothing in it changes what is decided; the dictionaries only remember."""
 
     registry: Registry
     fitting: Fitting
@@ -43,9 +47,8 @@ class Snapshot:
     version: PolicyVersion
     """The policies with the schema of now."""
     _chains: dict[tuple[object, ...], Chain] = field(default_factory=dict)
-    _answers: dict[tuple[Slice, Uid | None, str, Uid, str], cedar.Answer] = field(default_factory=dict)
-    """What Cedar said to exactly this question, every input of it in the key: policies, principal (unless none of the
-    policies looks at it beyond the scope that matched), action, resource, context."""
+    _answers: dict[Key, cedar.Answer] = field(default_factory=dict)
+    _previews: dict[Key, cedar.Answer] = field(default_factory=dict)
 
     @property
     def schema(self) -> PolicySchema:
@@ -95,16 +98,26 @@ class Snapshot:
 
     def evaluate(self, slice_: Slice, question: cedar.Question) -> cedar.Answer:
         """Ask Cedar, unless this snapshot was asked the very same question before."""
-        principal, action, resource, built = question
-        key = (slice_, principal if slice_.reads_principal else None, action, resource, built)
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = cedar.evaluate(slice_.whole, self.graph.handle, question)
-            if len(built) <= MAX_MEMO_BYTES:
-                if len(self._answers) >= MAX_MEMO:
-                    self._answers.clear()
-                self._answers[key] = answer
-        return answer
+        key = _key(slice_, question)
+        return self._answers.get(key) or _remember(self._answers, key, cedar.evaluate(slice_.whole, self.graph.handle, question))
+
+    def preview(self, slice_: Slice, question: cedar.Question) -> cedar.Answer:
+        """Ask Cedar with unknowns, what a person can lift left out; unless it was asked the very same before."""
+        key = _key(slice_, question)
+        return self._previews.get(key) or _remember(self._previews, key, cedar.evaluate_partly(slice_.firm, self.graph.handle, question))
+
+
+def _key(slice_: Slice, question: cedar.Question) -> Key:
+    principal, action, resource, built = question
+    return slice_, principal if slice_.reads_principal else None, action, resource, built
+
+
+def _remember(known: dict[Key, cedar.Answer], key: Key, answer: cedar.Answer) -> cedar.Answer:
+    if len(key[-1]) <= MAX_MEMO_BYTES:
+        if len(known) >= MAX_MEMO:
+            known.clear()
+        known[key] = answer
+    return answer
 
 
 def prepare(registry: Registry, version: PolicyVersion, before: Snapshot | None = None) -> Snapshot:
