@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -149,7 +149,7 @@ class Caller:
         self.http = httpx2.AsyncClient(timeout=20, trust_env=False)
         self.session = ""
 
-    async def __aenter__(self) -> "Caller":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -104,6 +104,9 @@ class AgentApi:
         except Exception as error:
             return await self._ended(passage, refusal_of(error))
         passage.upstream_status = answered.status
+        fallen = self.pipeline.check(passage)
+        if fallen is not None:
+            return await self._ended(passage, fallen)
         return await self.pipeline.settle(passage, answered.content, code=answered.code)
 
     async def _ended(self, passage: Passage, refusal: Refusal) -> Refusal:

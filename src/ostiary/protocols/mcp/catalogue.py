@@ -42,7 +42,7 @@ class Catalogue:
         if task is None:
             task = asyncio.get_running_loop().create_task(self._look(server))
             self._looking[server] = task
-            task.add_done_callback(lambda _: self._looking.pop(server, None))
+            task.add_done_callback(lambda done: self._looked(server, done))
         return await asyncio.shield(task)
 
     async def ensure(self, server: str) -> None:
@@ -109,6 +109,11 @@ class Catalogue:
             raise UpstreamUnavailable(error.detail) from None
         self._looked_at[server] = asyncio.get_running_loop().time()
         return observed.changed
+
+    def _looked(self, server: str, done: asyncio.Task[bool]) -> None:
+        self._looking.pop(server, None)
+        if not done.cancelled() and done.exception() is not None:
+            log.info("server %s could not be looked at", server)
 
     async def _again(self, server: str) -> None:
         await self.refresh(server)

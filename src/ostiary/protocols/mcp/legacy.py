@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from ostiary.protocols.mcp.exchange import EVENT_STREAM, STREAM_HEADERS, Exchang
 from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Message, RpcError, error, refused, result
 from ostiary.protocols.mcp.naming import joined_uri
 from ostiary.protocols.mcp.operations import Operations
-from ostiary.protocols.mcp.sessions import ClientSession, ClientSessions, Outlet
+from ostiary.protocols.mcp.sessions import SWEEP_S, ClientSession, ClientSessions, Outlet
 from ostiary.protocols.mcp.upstream import Listener
 from ostiary.protocols.wire import Call, passage_headers
 
@@ -41,6 +42,7 @@ class Legacy:
         self._operations = operations
         self._identity = identity
         self._sessions = ClientSessions()
+        self._swept_at = 0.0
         self._methods: Mapping[str, Operation] = {
             "ping": self._ping,
             "tools/list": operations.tools,
@@ -49,7 +51,7 @@ class Legacy:
             "resources/templates/list": operations.listing,
             "resources/read": operations.read_resource,
             "resources/subscribe": self._subscribe,
-            "resources/unsubscribe": operations.read_resource,
+            "resources/unsubscribe": self._unsubscribe,
             "prompts/list": operations.listing,
             "prompts/get": operations.get_prompt,
             "completion/complete": operations.complete,
@@ -115,10 +117,19 @@ class Legacy:
             return
         for crowded in self._sessions.add(client):
             await self._end(crowded)
+        await self._sweep()
         name = server or "ostiary"
         answer = {"protocolVersion": version, "capabilities": offered, "serverInfo": {"name": name, "version": __version__}}
         headers = [(b"mcp-session-id", client.id.encode()), *passage_headers(passage)]
         await call.respond_json(200, result(message.id, answer), headers)
+
+    async def _sweep(self) -> None:
+        """End what nobody uses or may use, now and then."""
+        now = time.monotonic()
+        if now - self._swept_at > SWEEP_S:
+            self._swept_at = now
+            for stale in self._sessions.stale(lambda session: self._identity.standing(session) is None):
+                await self._end(stale)
 
     async def _capabilities(self, client: ClientSession, server: str) -> Mapping[str, Any] | Refusal:
         """Return what the door to a server carries; learned from the server, in the client's own session there."""
@@ -184,11 +195,19 @@ class Legacy:
         return result(exchange.message.id, {})
 
     async def _subscribe(self, exchange: Exchange) -> dict[str, Any]:
-        body = await self._operations.read_resource(exchange)
-        if exchange.client is not None and "result" in body:
-            for server in exchange.client.servers:
-                await (await self._operations.reach(exchange, server)).listen()
-        return body
+        """Subscribe in the client's own session; at a server of the stateless version, hold a stream for it."""
+        client = exchange.client
+        if client is None:
+            raise RuntimeError("a subscription of the older versions needs a session")
+        body = await self._operations.subscribe(exchange)
+        if "error" in body:
+            return body
+        for server in list(client.servers):
+            await (await self._operations.reach(exchange, server)).listen()
+        return result(exchange.message.id, {})
+
+    async def _unsubscribe(self, exchange: Exchange) -> dict[str, Any]:
+        return await self._operations.unsubscribe(exchange)
 
     async def _notified(self, client: ClientSession, message: Message) -> None:
         if message.method == "notifications/cancelled":

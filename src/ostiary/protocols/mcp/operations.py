@@ -14,8 +14,8 @@ from ostiary.core.subject import Session
 from ostiary.protocols.mcp.catalogue import Catalogue
 from ostiary.protocols.mcp.exchange import Exchange
 from ostiary.protocols.mcp.headers import argument_headers, check_arguments
-from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, error, refused, result
-from ostiary.protocols.mcp.naming import candidates, split_uri
+from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, UNKNOWN_METHOD, error, refused, result
+from ostiary.protocols.mcp.naming import SEPARATOR, candidates, split_uri
 from ostiary.protocols.mcp.relay import Relay
 from ostiary.protocols.mcp.rounds import Rounds, controlled, is_interim, put_to_client
 from ostiary.protocols.mcp.sessions import ClientSession
@@ -34,6 +34,7 @@ from ostiary.protocols.mcp.shapes import wrong as wrong_params
 from ostiary.protocols.mcp.upstream import Connection, Deaf, Offer, SessionLost, Upstreams
 
 MAX_ROUNDS: Final = 8
+MAX_FOLLOWED: Final = 64
 _KINDS = frozenset({"tool", "resource", "prompt"})
 _DEAF = Deaf()
 _STATEFUL = frozenset({"resources/subscribe", "resources/unsubscribe", "logging/setLevel"})
@@ -94,8 +95,30 @@ class Operations:
         return await self._perform(exchange, server, action, {"name": name}, tool)
 
     async def read_resource(self, exchange: Exchange) -> dict[str, Any]:
-        """`resources/read`, `resources/subscribe` and `resources/unsubscribe`."""
+        """`resources/read`."""
         server, uri = self._locate_uri(exchange, text_of(exchange, "uri"))
+        return await self._perform(exchange, server, self.api.read_resource(server, uri), {})
+
+    async def subscribe(self, exchange: Exchange) -> dict[str, Any]:
+        """`resources/subscribe`: decided as a read; a server of the stateless version is followed instead."""
+        server, uri = self._locate_uri(exchange, text_of(exchange, "uri"))
+        client = exchange.client
+        body = await self._perform(exchange, server, self.api.read_resource(server, uri), {})
+        if client is not None and body.get("error", {}).get("code") == UNKNOWN_METHOD:
+            connection = await self.reach(exchange, server)
+            if connection.is_modern and len(client.followed) < MAX_FOLLOWED:
+                wanted = {"notifications": {"resourceSubscriptions": [uri]}}
+                client.follow(server, uri, connection.follow(wanted, client.outside_of(server)))
+                return result(exchange.message.id, {})
+        return body
+
+    async def unsubscribe(self, exchange: Exchange) -> dict[str, Any]:
+        """`resources/unsubscribe`."""
+        server, uri = self._locate_uri(exchange, text_of(exchange, "uri"))
+        followed = exchange.client.followed.pop((server, uri), None) if exchange.client is not None else None
+        if followed is not None:
+            followed.cancel()
+            return result(exchange.message.id, {})
         return await self._perform(exchange, server, self.api.read_resource(server, uri), {})
 
     async def get_prompt(self, exchange: Exchange) -> dict[str, Any]:
@@ -234,6 +257,9 @@ class Operations:
         found = candidates(registry.servers, name)
         if len(found) > 1:
             found = [(server, rest) for server, rest in found if f"{server}/{rest}" in registry.tools]
+        head, _, rest = name.partition(SEPARATOR)
+        if not found and head and rest:
+            return head, rest
         if len(found) != 1:
             raise wrong_params(exchange, f"`{name[:128]}` names no tool or prompt here: write `server__name`")
         return found[0]

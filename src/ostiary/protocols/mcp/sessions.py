@@ -1,19 +1,26 @@
 """MCP sessions of the older versions: bound to one lent session, with their streams, questions and calls under way."""
 
 import asyncio
+import logging
 import secrets
+import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
+from ostiary.core.errors import OstiaryError
 from ostiary.core.subject import Session
 from ostiary.protocols.mcp.message import Id
 from ostiary.protocols.mcp.upstream import Listener
 from ostiary.protocols.wire import encode
 
+log = logging.getLogger("ostiary.mcp.sessions")
+
 MAX_SESSIONS: Final = 10_000
 MAX_PER_OWNER: Final = 32
+IDLE_S: Final = 3600.0
+SWEEP_S: Final = 30.0
 MAX_OUTLETS: Final = 64
 MAX_KEPT: Final = 256
 MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
@@ -87,7 +94,9 @@ class ClientSession:
         self.holder: object = None
         """Who reads `standing` now; the newest wins."""
         self.under_way: dict[Id, asyncio.Task[Any]] = {}
-        self.used_at = 0.0
+        self.used_at = time.monotonic()
+        self.followed: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """Subscriptions held at servers of the stateless version, by server and address."""
         self._outlets: OrderedDict[int, Outlet] = OrderedDict()
         self._questions: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
@@ -137,14 +146,31 @@ class ClientSession:
         future.set_result(reply)
         return True
 
+    def follow(self, server: str, uri: str, work: Coroutine[Any, Any, None]) -> None:
+        """Hold a subscription at a server of the stateless version until it is given up."""
+        earlier = self.followed.pop((server, uri), None)
+        if earlier is not None:
+            earlier.cancel()
+        task = self.followed[server, uri] = asyncio.get_running_loop().create_task(_followed(work))
+        task.add_done_callback(lambda done: self.followed.get((server, uri)) is done and self.followed.pop((server, uri)))
+
     def end(self) -> None:
         """Stop all that waits."""
         for task in list(self.under_way.values()):
+            task.cancel()
+        for task in self.followed.values():
             task.cancel()
         for future in self._questions.values():
             future.cancel()
         for outlet in (self.standing, *self._outlets.values()):
             outlet.finish()
+
+
+async def _followed(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except OstiaryError as failure:
+        log.info("a subscription ended: %s", failure.detail)
 
 
 class ClientSessions:
@@ -170,6 +196,15 @@ class ClientSessions:
         if found is None or found.session.id != session.id or found.server != server:
             return None
         self._sessions.move_to_end(identifier)
+        found.used_at = time.monotonic()
+        return found
+
+    def stale(self, stands: Callable[[Session], bool]) -> list[ClientSession]:
+        """Take out and return those that are idle, or whose lent session no longer stands."""
+        old = time.monotonic() - IDLE_S
+        found = [other for other in self._sessions.values() if other.used_at < old or not stands(other.session)]
+        for other in found:
+            self.remove(other)
         return found
 
     def remove(self, session: ClientSession) -> None:

@@ -14,6 +14,8 @@ from ostiary.core.registry import Registry, Server
 log = logging.getLogger("ostiary.mcp.upstream")
 
 MAX_PRIVATE = 4096
+IDLE_S = 900.0
+"""A private connection that was not asked for so long is closed."""
 MAX_PRIVATE_PROCESSES = 32
 """Children started for single sessions, over all servers."""
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.1, 10.0
@@ -135,6 +137,7 @@ class Upstreams:
         self._source = source
         self._shared: dict[str, Connection] = {}
         self._private: OrderedDict[tuple[str, str], Connection] = OrderedDict()
+        self._used_at: dict[tuple[str, str], float] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._failures: dict[tuple[str, str], _Failure] = {}
         self._declared: dict[str, Server] = {}
@@ -172,7 +175,9 @@ class Upstreams:
         connection = self._private.get(key)
         if connection is not None and connection.is_open and self._declared.get(name) is self._source.registry.servers.get(name):
             self._private.move_to_end(key)
+            self._used_at[key] = asyncio.get_running_loop().time()
             return connection
+        await self._sweep()
         await self.shared(name)
         async with self._locks.setdefault(key, asyncio.Lock()):
             connection = self._private.get(key)
@@ -184,6 +189,7 @@ class Upstreams:
             except WrongEra:
                 connection = await self._open(name, owner, modern=True, offer=offer, outside=outside)
             self._private[key] = connection
+            self._used_at[key] = asyncio.get_running_loop().time()
             return connection
 
     def has_private(self, name: str, owner: str) -> bool:
@@ -193,8 +199,18 @@ class Upstreams:
     async def release(self, owner: str) -> None:
         """Close everything that belongs to an owner."""
         for key in [key for key in self._private if key[1] == owner]:
-            self._locks.pop(key, None)
-            await self._private.pop(key).close()
+            await self._end(key)
+
+    async def _end(self, key: tuple[str, str]) -> None:
+        for kept in (self._locks, self._used_at, self._failures):
+            kept.pop(key, None)
+        await self._private.pop(key).close()
+
+    async def _sweep(self) -> None:
+        """Close private connections that nobody used for long; the least recently used stand first."""
+        old = asyncio.get_running_loop().time() - IDLE_S
+        while self._private and self._used_at.get(next(iter(self._private)), 0.0) < old:
+            await self._end(next(iter(self._private)))
 
     async def close(self) -> None:
         """Close every connection."""
