@@ -125,6 +125,17 @@ class Provenance:
             for leaf in leaves(name, action.arguments[name], rules.get(name, {})):
                 index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
 
+    def inherit(self, child: Session, parent_id: str) -> None:
+        """Let a delegated session begin with what its parent knows; its own purpose was written by an agent and adds nothing.
+
+        Rights of a child only shrink, so what was safe for the parent is no more than safe here; labels come along.
+        """
+        parent = self._flows.get(parent_id)
+        if parent is None:
+            raise ValueError(f"nothing is known of the parent session `{parent_id}`")
+        self._flows[child.id] = _load(_dump(parent))
+        self._flow(child)
+
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session, when it ends."""
         self._flows.pop(session_id, None)

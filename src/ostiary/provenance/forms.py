@@ -96,6 +96,8 @@ def scan(text: str) -> list[Found]:
 
 def whole(text: str) -> Found | None:
     """Return the typed value a text is, when it is nothing but that value."""
+    if _MAY_HOLD_VALUE.search(text) is None:
+        return None
     text = text.strip()
     if len(text) > MAX_VALUE:
         return None
@@ -103,8 +105,6 @@ def whole(text: str) -> Found | None:
         return Found(0, len(text), "amount", (f"n:{decimal_key(text)}",))
     if "@" in text and is_mail(text):
         return Found(0, len(text), "mail", (f"e:{fold(text)}",))
-    if _MAY_HOLD_VALUE.search(text) is None:
-        return None
     found = scan(text)
     return found[0] if len(found) == 1 and found[0].start == 0 and found[0].end == len(text) else None
 

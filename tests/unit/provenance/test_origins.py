@@ -221,3 +221,19 @@ def test_an_ended_session_is_forgotten() -> None:
     world.origin("x")
     world.provenance.forget("s1")
     assert world.provenance.dump("s1") == b""
+
+
+def test_a_child_session_knows_what_its_parent_knew_and_its_labels() -> None:
+    """R-P6: delegation carries the user's request, not the delegating agent's words."""
+    world = World(f"pay {IBAN}")
+    world.answer("mail/read", text("hello"), id="1", detected=frozenset({"phi"}))
+    child = World(f"pay {EVIL}", depth=1)
+    object.__setattr__(child.session, "id", "child")
+    with pytest.raises(ValueError, match="parent"):
+        world.provenance.inherit(child.session, "nobody")
+    world.provenance.inherit(child.session, "s1")
+    child.provenance = world.provenance
+    assert child.origin(IBAN) == "user"
+    assert child.origin(EVIL) == "model"
+    assert child.session.state.labels == {"phi"}
+    assert child.session.state.integrity == "untrusted"
