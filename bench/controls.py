@@ -10,8 +10,6 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from ostiary.core.registry import Tool
-
 PROSE = "The quick brown fox jumps over the lazy dog, and then some more prose with numbers 12 and 34, as it goes. "
 SENSITIVE = "Write to alice@example.com, card 4111 1111 1111 1111, tel +49 30 901820, key AKIAQ3EGSUDH2XPL7RTV. "
 CODE = 'def load(path: str) -> dict[str, int]:\n    with open(path) as file:\n        return {key: value for key, value in parse(file)["items"]}\n'
@@ -46,7 +44,7 @@ def measure(rounds: int) -> dict[str, float]:
     from tests.support.controls import controls, passage, prompt, registry, session, tool
 
     schema = {"type": "object", "properties": {"to": {"type": "string"}, "body": {"type": "string"}}, "required": ["to", "body"]}
-    mail: Tool = tool("mail/send", schema)
+    mail = tool("mail/send", schema)
     set_, of = controls(registry(mail)), session()
     for name, unit in (("prose", PROSE), ("sensitive", SENSITIVE), ("code", CODE)):
         text = (unit * 20)[:1024]

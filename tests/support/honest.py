@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import uuid
+from collections.abc import Callable
 
 _RANDOM = random.Random(7)
 
@@ -69,62 +70,44 @@ CODE = [
 ]
 
 
+def _uuid() -> str:
+    return str(uuid.UUID(int=_RANDOM.getrandbits(128)))
+
+
+def _integrity() -> str:
+    return "sha512-" + base64.b64encode(_RANDOM.randbytes(64)).decode()
+
+
+_KINDS: tuple[Callable[[], str], ...] = (
+    lambda: (
+        f"2026-09-11T12:34:56.{_RANDOM.randrange(10**6):06d}Z INFO request_id={_uuid()} status=200 bytes={_RANDOM.randrange(10**7)} took=12ms"
+    ),
+    lambda: f"commit {_hex(20)}\nAuthor: Ann\n\n    Fix the parser\n\n diff --git a/x b/x\nindex {_hex(4)[:7]}..{_hex(4)[:7]} 100644",
+    lambda: json.dumps({"id": _uuid(), "etag": _hex(16), "next_page_token": _hex(8), "count": _RANDOM.randrange(10**12)}),
+    lambda: json.dumps({"type": "image_url", "image_url": {"url": "data:image/png;base64," + _image(900)}}),
+    lambda: "\n".join(
+        f"{_RANDOM.randrange(10**9):09d},{_RANDOM.random() * 1000:.2f},{_RANDOM.choice('ABC')}{_RANDOM.randrange(1000):03d}"
+        for _ in range(12)
+    ),
+    lambda: f"sha256:{_hex(32)} docker.io/library/nginx@sha256:{_hex(32)}",
+    lambda: (
+        f"https://example.com/a/{_hex(6)}?utm_source=x&session={_RANDOM.randrange(10**10)}#top and /srv/data/{_hex(4)}/part-0001.parquet"
+    ),
+    lambda: (
+        f"ERROR worker[{_RANDOM.randrange(9999)}] at 0x{_hex(6)} after {_RANDOM.randrange(10**13)} ns: timeout of 10.{_RANDOM.randrange(256)}.3.7:5432"
+    ),
+    lambda: f'package-lock: "resolved": "https://registry.example/x/-/x-1.2.{_RANDOM.randrange(99)}.tgz", "integrity": "{_integrity()}"',
+    lambda: _image(600),
+    lambda: (
+        f"tracking 1Z{_hex(8).upper()} parcel {_RANDOM.randrange(10**20):020d} ISBN 978-{_RANDOM.randrange(10)}-{_RANDOM.randrange(10**5):05d}-{_RANDOM.randrange(10**3):03d}-1"
+    ),
+    lambda: f"trace_id={_hex(16)} span_id={_hex(8)} traceparent: 00-{_hex(16)}-{_hex(8)}-01",
+)
+
+
 def generated(count: int = 400) -> list[str]:
     """Machine text: logs, identifiers, hashes, tables, pictures."""
-    out = []
-    for number in range(count):
-        pick = number % 12
-        if pick == 0:
-            out.append(
-                f"2026-09-11T12:34:56.{_RANDOM.randrange(10**6):06d}Z INFO request_id={uuid.UUID(int=_RANDOM.getrandbits(128))} status=200 bytes={_RANDOM.randrange(10**7)} took=12ms"
-            )
-        elif pick == 1:
-            out.append(
-                f"commit {_hex(20)}\nAuthor: Ann\n\n    Fix the parser\n\n diff --git a/x b/x\nindex {_hex(4)[:7]}..{_hex(4)[:7]} 100644"
-            )
-        elif pick == 2:
-            out.append(
-                json.dumps(
-                    {
-                        "id": str(uuid.UUID(int=_RANDOM.getrandbits(128))),
-                        "etag": _hex(16),
-                        "next_page_token": _hex(8),
-                        "count": _RANDOM.randrange(10**12),
-                    }
-                )
-            )
-        elif pick == 3:
-            out.append(json.dumps({"type": "image_url", "image_url": {"url": "data:image/png;base64," + _image(900)}}))
-        elif pick == 4:
-            out.append(
-                "\n".join(
-                    f"{_RANDOM.randrange(10**9):09d},{_RANDOM.random() * 1000:.2f},{_RANDOM.choice('ABC')}{_RANDOM.randrange(1000):03d}"
-                    for _ in range(12)
-                )
-            )
-        elif pick == 5:
-            out.append(f"sha256:{_hex(32)} docker.io/library/nginx@sha256:{_hex(32)}")
-        elif pick == 6:
-            out.append(
-                f"https://example.com/a/{_hex(6)}?utm_source=x&session={_RANDOM.randrange(10**10)}#top and /srv/data/{_hex(4)}/part-0001.parquet"
-            )
-        elif pick == 7:
-            out.append(
-                f"ERROR worker[{_RANDOM.randrange(9999)}] traceback at 0x{_hex(6)} after {_RANDOM.randrange(10**13)} ns: timeout of 10.{_RANDOM.randrange(256)}.{_RANDOM.randrange(256)}.{_RANDOM.randrange(256)}:5432"
-            )
-        elif pick == 8:
-            out.append(
-                f'package-lock: "resolved": "https://registry.npmjs.org/x/-/x-1.2.{number}.tgz", "integrity": "sha512-{base64.b64encode(_RANDOM.randbytes(64)).decode()}"'
-            )
-        elif pick == 9:
-            out.append(_image(600))
-        elif pick == 10:
-            out.append(
-                f"tracking 1Z{_hex(8).upper()} parcel {_RANDOM.randrange(10**20):020d} ISBN 978-{_RANDOM.randrange(10)}-{_RANDOM.randrange(10**5):05d}-{_RANDOM.randrange(10**3):03d}-{_RANDOM.randrange(10)}"
-            )
-        else:
-            out.append(f"trace_id={_hex(16)} span_id={_hex(8)} traceparent: 00-{_hex(16)}-{_hex(8)}-01")
-    return out
+    return [_KINDS[number % len(_KINDS)]() for number in range(count)]
 
 
 HONEST: list[str] = [*PROSE, *MAILS, *INVOICES, *CODE, *generated()]

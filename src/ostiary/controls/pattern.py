@@ -39,6 +39,8 @@ class Pattern:
     """How far behind a coarse hit's end the exact match may stop."""
     group: int | None = None
     """The group that holds the value; None takes the first that took part, else the whole match."""
+    costly: bool = False
+    """Whether confirming takes long: after some in one text, what has the shape counts as real."""
 
 
 def value_group(pattern: Pattern, match: re.Match[str]) -> int:

@@ -32,8 +32,10 @@ def _contact() -> tuple[Pattern, ...]:
     american = r"(?<![\w.+-])(?:\(\d{3}\) ?\d{3}[-. ]|\d{3}(?P<gap>[-. ])\d{3}(?P=gap))\d{4}(?![\w-])"
     return (
         Pattern("email", "pii.email", [r"[\w%+-]@[a-z0-9][a-z0-9.-]{0,190}\.[a-z]{2}"], _compiled(email), _email, 260, 96),
-        Pattern("phone", "pii.phone", [r"\+[1-9](?:[ ().-]{0,2}[0-9]){6}"], _compiled(international), _phone, 48, 48),
-        Pattern("phone-us", "pii.phone", [r"[0-9]{3}\)? ?[-. ]?[0-9]{3}[-. ][0-9]{4}"], _compiled(american), _phone, 48, 16, 0),
+        Pattern("phone", "pii.phone", [r"\+[1-9](?:[ ().-]{0,2}[0-9]){6}"], _compiled(international), _phone, 48, 48, costly=True),
+        Pattern(
+            "phone-us", "pii.phone", [r"[0-9]{3}\)? ?[-. ]?[0-9]{3}[-. ][0-9]{4}"], _compiled(american), _phone, 48, 16, 0, costly=True
+        ),
     )
 
 

@@ -11,8 +11,10 @@ import hyperscan
 from ostiary.controls.pattern import Pattern, Span, value_group
 from ostiary.core.errors import Unavailable
 
-MAX_HITS = 100_000
+MAX_HITS = 50_000
 """Candidates in one text; more is an attack on the scanner and refuses."""
+MAX_COSTLY = 32
+"""Costly confirmations of one pattern in one text, so that a list of telephone numbers cannot hold up the loop."""
 
 _COMPATIBLE = re.compile(
     "[ªº²³¹‐-―−\u2000-\u200a\u2070-\u209f\u2100-\u214f\u2460-\u24ff\ufe10-\ufe6f\uff01-\uff5e\U0001d400-\U0001d7ff\u00a0\u202f\u3000]"
@@ -97,11 +99,12 @@ class Scanner:
 
     def _confirm(self, index: int, windows: list[list[int]], text: str) -> Iterable[Span]:
         pattern = self._patterns[index]
-        confirm = pattern.confirm
+        confirm, left = pattern.confirm, MAX_COSTLY if pattern.costly else MAX_HITS
         for low, high in windows:
             for match in pattern.exact.finditer(text, low, high):
                 group = value_group(pattern, match)
-                if confirm is None or confirm(match, group):
+                left -= 1
+                if confirm is None or left < 0 or confirm(match, group):
                     yield Span(match.start(group), match.end(group), pattern.kind, pattern.rule)
 
 
