@@ -104,3 +104,29 @@ def test_text_beside_structure_is_not_structure() -> None:
     world = World("mail them")
     world.answer("people/contacts", text("no json: a@b.example"))
     assert world.origin("a@b.example") == "untrusted"
+
+
+def test_an_argument_the_schema_does_not_know_decides() -> None:
+    """R-H3: a profile cannot overlook an argument that a server might still obey."""
+    world = World("pay Bob 100")
+    found = world.trace("bank/pay", recipient="Bob", amount=100, bcc=EVIL)
+    assert found.unsafe == {"bcc"}
+
+
+def test_picking_anybody_from_a_directory_vouches_for_nothing_more() -> None:
+    """R-H3: an object fetched by a name the user never said is not the user's."""
+    world = World("mail them")
+    world.confirm("drive/list_files", attested=frozenset({"iban"}))
+    tools = dict(world.registry.tools)
+    tools["drive/account"] = type(tools["drive/list_files"])(
+        "drive",
+        "account",
+        {"inputSchema": {"properties": {"email": {"type": "string"}}}},
+        "a",
+        profile=Profile("read", attested=frozenset({"iban"}), confirmed=True),
+    )
+    world.registry = type(world.registry)(servers=world.registry.servers, tools=tools)
+    world.answer("people/contacts", structured([{"email": "a@b.example"}]))
+    world.answer("drive/account", structured({"iban": "GB29NWBK60161331926819"}), email="a@b.example")
+    assert world.origin("a@b.example") == "directory"
+    assert world.origin("GB29NWBK60161331926819") not in SAFE

@@ -70,7 +70,7 @@ class Provenance:
                     control[name] = found[name] = worst((source.origin, bad.origin))
             else:
                 found[name] = tracer.argument(name, value, rule).origin
-                if name in profile.control:
+                if name in profile.control or name not in properties:
                     control[name] = found[name]
         return Origins(
             arguments=found,
@@ -333,10 +333,14 @@ def _demanded(passage: Passage) -> frozenset[str]:
 
 
 def _asks_by_name(origins: Origins, action: Action) -> bool:
-    """Say whether a call fetched one object by what the user calls it: every argument is safe, and one is a name."""
+    """Say whether a call fetched one object by what the user calls it: every argument is safe, and one is a name.
+
+    A name from a directory does not do: the agent may have picked anybody there.
+    """
     if not origins.arguments or not SAFE.issuperset(origins.arguments.values()):
         return False
-    return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in origins.arguments)
+    meant = {name for name, origin in origins.arguments.items() if origin in {"user", "attested", "lent"}}
+    return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in meant)
 
 
 def _remedy(name: str) -> str:
