@@ -6,7 +6,7 @@ that no policy of the slice mentions cannot be read. `tests/property/test_slicin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from cedarpy import _internal as cedar
 from cedarpy import pst
@@ -14,10 +14,12 @@ from cedarpy import pst
 from ostiary.core.subject import Principal
 from ostiary.policy.cedar import Answer
 from ostiary.policy.context import plan
-from ostiary.policy.entities import EntityGraph, Uid
+from ostiary.policy.entities import EntityGraph, Uid, principal_uid
 from ostiary.policy.reading import mentions, walk
 from ostiary.policy.schema import PolicySchema
 from ostiary.policy.source import Policy
+
+MAX_SLICES = 10_000
 
 
 class Slice:
@@ -57,14 +59,6 @@ class Chain:
     links: tuple[Link, ...]
     union: Slice | None
 
-    @classmethod
-    def of(cls, links: Sequence[Link]) -> Self:
-        """Return a chain. Its policies can be asked together unless one of them looks at the principal beyond its scope."""
-        policies = {name: policy for link in links for name, policy in link.slice.policies.items()}
-        if len(links) < 2 or any(link.slice.reads_principal for link in links):
-            return cls(tuple(links), None)
-        return cls(tuple(links), Slice([policy.anywhere() for policy in policies.values()]))
-
 
 def share(answer: Answer | None, slice_: Slice) -> Answer | None:
     """Return what a question about all links answers for one of them; None when that link must be asked alone.
@@ -86,25 +80,39 @@ class Index:
     def __init__(self, policies: Iterable[Policy], schema: PolicySchema, graph: EntityGraph) -> None:
         self._graph = graph
         self._by_action: dict[str, list[Policy]] = {name: [] for name in schema.actions}
-        self._slices: dict[tuple[str, ...], Slice] = {}
+        self._slices: dict[tuple[object, ...], Slice] = {}
         for policy in policies:
             for action in actions_of(policy, schema):
                 self._by_action[action].append(policy)
 
+    def chain(self, principals: Sequence[Principal], action: str, resource: Uid) -> Chain:
+        """Return the slices of a chain; together, unless a policy looks at the principal beyond its scope."""
+        uids = [(principal, principal_uid(principal)) for principal in principals]
+        links = tuple(Link(principal, uid, self.find(uid, action, resource)) for principal, uid in uids)
+        if len(links) < 2 or any(link.slice.reads_principal for link in links):
+            return Chain(links, None)
+        policies = {name: policy for link in links for name, policy in link.slice.policies.items()}
+        return Chain(links, self._slice([policy.anywhere() for _, policy in sorted(policies.items())], is_anywhere=True))
+
     def find(self, principal: Uid, action: str, resource: Uid) -> Slice:
-        """Return the slice for one question. Equal slices are one object."""
+        """Return the slice for one question."""
         above, below = self._graph.within(principal), self._graph.within(resource)
-        found = [
-            policy
-            for policy in self._by_action.get(action, ())
-            if covers(policy.node.principal, principal, above) and covers(policy.node.resource, resource, below)
-        ]
-        key = tuple(policy.id for policy in found)
+        return self._slice(
+            [
+                policy
+                for policy in self._by_action.get(action, ())
+                if covers(policy.node.principal, principal, above) and covers(policy.node.resource, resource, below)
+            ]
+        )
+
+    def _slice(self, policies: Sequence[Policy], *, is_anywhere: bool = False) -> Slice:
+        """Return the slice of these policies. Equal slices are one object, so their answers are shared."""
+        key = (is_anywhere, *(policy.id for policy in policies))
         known = self._slices.get(key)
         if known is None:
-            if len(self._slices) > 10_000:
+            if len(self._slices) >= MAX_SLICES:
                 self._slices.clear()
-            known = self._slices[key] = Slice(found)
+            known = self._slices[key] = Slice(policies)
         return known
 
 

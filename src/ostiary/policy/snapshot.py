@@ -11,7 +11,7 @@ from ostiary.policy.checks import Review, review
 from ostiary.policy.entities import REGISTERED, EntityGraph, Uid, principal_uid
 from ostiary.policy.reading import mentions
 from ostiary.policy.schema import ActionShape, PolicySchema, generate
-from ostiary.policy.slicing import Chain, Index, Link, Slice, actions_of
+from ostiary.policy.slicing import Chain, Index, Slice, actions_of
 from ostiary.policy.source import Policy
 from ostiary.policy.version import PolicyVersion
 
@@ -90,9 +90,7 @@ class Snapshot:
         if found is None:
             if len(self._chains) >= MAX_CHAINS:
                 self._chains.clear()
-            resource = (action.resource.type, action.resource.id)
-            uids = [principal_uid(link) for link in links]
-            found = Chain.of([Link(link, uid, self.index.find(uid, action.name, resource)) for link, uid in zip(links, uids, strict=True)])
+            found = self.index.chain(links, action.name, (action.resource.type, action.resource.id))
             self._chains[key] = found
         return found
 

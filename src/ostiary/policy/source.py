@@ -19,6 +19,10 @@ MAX_NESTING = 32
 MAX_OPERATORS = 300
 """Cedar's parser recurses, and a policy nested or chained without bound ends the process: found by attack."""
 _TOKEN = re.compile(r'//[^\n]*|\s+|"(?:\\.|[^"\\])*"|[A-Za-z_][A-Za-z0-9_]*|::|[=!<>]=|&&|\|\||\d+|.', re.DOTALL)
+_HIDDEN = re.compile(
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Characters that let a reviewer see another policy than the parser does."""
 _END = "unexpected end of input"
 _DEEPENING = frozenset({"&&", "||", ".", "+", "-", "*", "!", "!=", "==", "<", ">", "<=", ">=", "if", "has", "in", "like", "is", "::"})
 
@@ -107,6 +111,10 @@ def read(files: Mapping[str, str]) -> tuple[list[Policy], list[Problem]]:
     for name, text in sorted(files.items()):
         if len(text.encode(errors="surrogatepass")) > MAX_FILE_BYTES:
             problems.append(Problem(name, 1, 1, f"a policy file is at most {MAX_FILE_BYTES} bytes"))
+            continue
+        if (hidden := _HIDDEN.search(text)) is not None:
+            message = f"invisible character U+{ord(hidden.group()):04X}: a policy must read as it is"
+            problems.append(Problem(name, *_place(text, hidden.start()), message))
             continue
         for start, piece in _pieces(text):
             line, column = _place(text, start)
