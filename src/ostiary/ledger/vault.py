@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ NOBODY = bytes(16)
 """The subject of entries that concern no person: the deployment itself."""
 _HANDLE = re.compile(r"person:[0-9a-f]{32}\Z")
 _CACHE = 65_536
+_DAY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,8 +70,15 @@ def wrap_commitment(part: SealedPart) -> str:
 
 
 def quarter_of(at_ns: int) -> int:
-    """Return the quarter a data key covers, as 20261 for January to March 2026."""
-    at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC)
+    """Return the quarter a data key covers, as 20261 for January to March 2026. Raises ValueError outside 1970 to 2255."""
+    if not 0 <= at_ns < 1 << 63:
+        raise ValueError(f"time {at_ns} is out of range")
+    return _quarter_of_day(at_ns // _DAY_NS)
+
+
+@lru_cache(maxsize=16)
+def _quarter_of_day(day: int) -> int:
+    at = datetime.fromtimestamp(day * 86_400, UTC)
     return at.year * 10 + (at.month + 2) // 3
 
 
