@@ -161,13 +161,13 @@ async def list_entries(
     return {"items": rows, "next": str(rows[-1]["index"]) if len(rows) == limit else None}
 
 
-@routes.get("/{id}")
+@routes.get("/{id:hex}")
 async def show_entry(id: Id, services: Given, caller: Annotated[Caller, may("show", "audit", own=True)]) -> EntryView:  # noqa: A002
     """Return one entry."""
     return EntryView(**await _reach(services, caller, id))
 
 
-@routes.get("/{id}/proof")
+@routes.get("/{id:hex}/proof")
 async def prove_entry(id: Id, services: Given, caller: Annotated[Caller, may("prove", "audit")]) -> ProofView:  # noqa: A002
     """Return the entry's exact bytes with a proof that anyone can check with the ledger's public key."""
     await _reach(services, caller, id)
@@ -175,7 +175,7 @@ async def prove_entry(id: Id, services: Given, caller: Annotated[Caller, may("pr
     return ProofView(id, leaf.decode(), proof.decode())
 
 
-@routes.get("/{id}/parts/{part}")
+@routes.get("/{id:hex}/parts/{part}")
 async def reveal_part(
     id: Id,  # noqa: A002
     part: Annotated[str, Path(pattern=r"^[a-z0-9_.-]{1,64}$")],

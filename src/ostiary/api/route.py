@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 
 from ostiary.api.problems import RESPONSES, answer_to, problem
 from ostiary.api.services import Services
@@ -17,6 +18,21 @@ from ostiary.core.ports import Credential
 from ostiary.core.registry import Agent
 from ostiary.core.strict_json import parse
 from ostiary.identity.control import Operator
+
+
+class _Hex(Convertor[str]):
+    """An id in a path: what is none leads to no operation."""
+
+    regex = "[0-9a-f]{32}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("hex", _Hex())
 
 BEARER = HTTPBearer(auto_error=False, description="An operator key: `ook_…`.")
 ONCE = ("authorization", "content-type", "content-length", "host", "origin", "cookie")
