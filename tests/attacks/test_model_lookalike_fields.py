@@ -135,6 +135,25 @@ def test_a_body_over_the_limit_is_refused(gateway: ModelGateway) -> None:
     refused(gateway, "openai", body, "too_large", 413)
 
 
+def test_a_huge_field_name_costs_nothing(gateway: ModelGateway) -> None:
+    """Issue 3 section 9: the nearest name is not looked for at any price; a client waits less than the test's limit."""
+    refused(gateway, "openai", {**CHAT, "m" * 3_000_000: 1}, "invalid_request", 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**CHAT, "messages": USER * 5000},
+        {**CHAT, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 5000}]},
+        {**CHAT, "tools": [{"type": "function"}] * 5000},
+    ],
+    ids=["messages", "parts", "tools"],
+)
+def test_lists_have_an_end(gateway: ModelGateway, body: Any) -> None:
+    """Issue 3 section 9: every loop is bounded."""
+    refused(gateway, "openai", body, "too_large", 413)
+
+
 def test_an_unknown_api_version_is_refused(gateway: ModelGateway) -> None:
     """Issue 3 section 2: a version whose fields we do not know cannot be decided on."""
     headers = {"x-api-key": gateway.through.key, "anthropic-version": "2099-01-01"}

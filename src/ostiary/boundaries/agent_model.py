@@ -20,14 +20,14 @@ from ostiary.core.registry import Model
 
 log = logging.getLogger("ostiary.agent_model")
 
-MAX_ANSWER = 16 * 1024 * 1024
+MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
 MAX_ERROR = 64 * 1024
 ANSWER_TIMEOUT_S = 600.0
 """Longest wait for the head of an answer, and between two pieces."""
 STANDING_EVERY_S = 0.25
 """How often an answer under way is checked against revocation, however silent the upstream is."""
-SLICE = 16 * 1024
+SLICE = 8 * 1024
 """Bytes of a stream worked on before the event loop gets its turn."""
 STALLED_S = 60.0
 """How long a client may leave one piece of a stream unread before it is taken for gone."""
@@ -182,7 +182,8 @@ class AgentModel:
         passage.size = size
         refusal = await self.pipeline.admit(passage)
         if refusal is not None:
-            return replace(refusal, remedy=refusal.remedy or NAMES) if refusal.code == "not_granted" else refusal
+            remedy = f"{refusal.remedy}; {NAMES}" if refusal.remedy else NAMES
+            return replace(refusal, remedy=remedy) if refusal.code == "not_granted" else refusal
         if model is None or model.provider != provider:
             elsewhere = f"; it is served by the {model.provider} door" if model else ""
             missing = refuse("not_found", f"no model `{name[:100]}` at this door{elsewhere}", remedy=NAMES)

@@ -8,6 +8,9 @@ from typing import Any
 
 from ostiary.core.errors import InvalidAction
 
+MAX_ITEMS = 4096
+"""Items of one list of a request: messages, parts, tools."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -26,7 +29,7 @@ def check_fields(body: Mapping[str, Any], fields: Mapping[str, Kind], required: 
     for name, value in body.items():
         kind = fields.get(name)
         if kind is None:
-            near = get_close_matches(name.lower(), fields, 1)
+            near = get_close_matches(name.lower(), fields, 1) if len(name) <= 40 else []  # its cost grows with the name
             raise InvalidAction(f"field `{name[:64]}` is not known here" + (f": did you mean `{near[0]}`" if near else ""))
         if value is not None and not kind.fits(value):
             raise InvalidAction(f"field `{name}` must be {kind.name}, got {type(value).__name__}")
@@ -48,6 +51,8 @@ def objects(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Iterate a list of objects with their places. Raises InvalidAction for anything else."""
     if not isinstance(value, list):
         raise InvalidAction(f"{where} must be a list")
+    if len(value) > MAX_ITEMS:
+        raise InvalidAction(f"{where} has {len(value)} items, more than {MAX_ITEMS}", code="too_large", status=413)
     for index, item in enumerate(value):
         if not isinstance(item, dict):
             raise InvalidAction(f"{where}[{index}] must be an object, got {type(item).__name__}")
