@@ -40,3 +40,15 @@ def test_marks_are_rare_too() -> None:
     assert sum(map(len, wrong.values())) <= len(HONEST) / 100, wrong
     assert "injection" not in marks, marks["injection"]
     assert "hidden_text" not in marks
+
+
+def test_large_honest_data_is_not_blocked() -> None:
+    """R-K2: tables and matrices of some hundred kilobytes pass."""
+    for text in (
+        "0 1 1 0 1 0 0 1\n" * 12_000,
+        "4711,12.50,2026-09-11,Berlin\n" * 8_000,
+        "x" * 300_000,
+        "abc@ def: [1](2) = 3\n" * 1_500,
+        "a.b.c/d-e_f 0x1F " * 15_000,
+    ):
+        assert not refused(text, "mail/send"), text[:20]

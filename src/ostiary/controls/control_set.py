@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ostiary.controls import detectors, input_validation, leaves, pictures, text_rules
+from ostiary.controls import detectors, input_validation, leaves, pictures, secrets, text_rules
 from ostiary.controls import obligations as duties_of
 from ostiary.controls.egress import Egress
 from ostiary.controls.limits import Limits
@@ -31,8 +32,12 @@ class ControlOptions:
     """Hosts whose pictures a model's answer may show; `.example.com` stands for all below it."""
     canaries: tuple[str, ...] = ()
     """Planted values that must never leave."""
+    secret_rules: Path | None = None
+    """A gitleaks configuration whose rules run beside ours."""
     principal_rate: str = ""
+    """How often one agent may act, over all its sessions: `10/s`, `100/min`, `5000/h`; empty is no limit."""
     session_rate: str = ""
+    """How often one session may act."""
     max_answer_bytes: int = 64 * 1024 * 1024
 
 
@@ -52,7 +57,7 @@ class ControlSet:
         self._registry = registry
         self._notify = notify
         self._validation = input_validation.InputValidation(registry)
-        self._scanner = detectors.scanner() if patterns is None else Scanner(patterns)
+        self._scanner = _scanner(self._options, patterns)
         self._vaults = Vaults()
         self._egress = Egress(self._options.canaries)
         self.limits = Limits(registry, now_ns, self._options.principal_rate, self._options.session_rate)
@@ -223,6 +228,14 @@ class ControlSet:
             return vault.token(value, span.kind, returns=False)
 
         return leaves.replace_spans(content, texts, chosen, make)
+
+
+def _scanner(options: ControlOptions, patterns: Iterable[Pattern] | None) -> Scanner:
+    if patterns is not None:
+        return Scanner(patterns)
+    if options.secret_rules is None:
+        return detectors.scanner()
+    return Scanner((*detectors.patterns(), *secrets.load(options.secret_rules)))
 
 
 def _shown(content: Any, texts: list[str]) -> set[int]:

@@ -40,10 +40,14 @@ def _contact() -> tuple[Pattern, ...]:
 
 
 def _financial() -> tuple[Pattern, ...]:
-    card = r"(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)"
+    # looked for at every place, since a number before a card number may have the same shape
+    card = r"(?<![\w.+-])(?=((?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}(?:[ -]\d{1,3})?|\d{4}[ -]\d{6}[ -]\d{4,5}|\d{13,19})(?![\w-]|\.\d)))"
+    grouped = r"\b[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}\b"
     iban = r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])"
     return (
-        Pattern("card", "pii.card", [r"[0-9](?:[ -]?[0-9]){12,18}(?:[^0-9]|$)"], _compiled(card), _card, 64, 16),
+        Pattern(
+            "card", "pii.card", [grouped, r"\b[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}\b", r"\b[0-9]{13,19}\b"], _compiled(card), _card, 64, 16
+        ),
         Pattern("iban", "pii.iban", [r"\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]{4}){2}"], _compiled(iban), _iban, 32, 48),
     )
 

@@ -1,6 +1,7 @@
 """The controls together: labels, obligations, what changes and what stays as it is."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,17 @@ def test_vault_is_bounded_and_keyed() -> None:
     assert Vault().restore("[secret#00000000]") == "[secret#00000000]"
 
 
+def test_operators_rules_run_beside_ours(tmp_path: Path) -> None:
+    """R-K2: a company's own gitleaks file adds to what is found."""
+    file = tmp_path / "gitleaks.toml"
+    file.write_text("[[rules]]\nid = 'acme'\nregex = '''\\bacme-[0-9a-f]{12}\\b'''\nkeywords = ['acme-']\n")
+    set_ = controls(secret_rules=file)
+    for text in ("acme-0123456789ab", "ghp_" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz12A"):
+        made = passage({"t": text})
+        assert set_.inspect(made) is None
+        assert made.detected == {"secret"}
+
+
 def test_session_end_forgets() -> None:
     """R-K2: what a session saw is gone with it."""
     set_, of = controls(), session("gone")
@@ -158,7 +170,12 @@ def test_walk_reads_and_rebuilds_in_one_order() -> None:
     assert texts == ["a=", "x", "b=", "y", "c=", "4111111111111111", "d=", "e=", "z"]
     assert leaves.paths(value) == ["/a", "/a/0", "/a/2/b", "/a/2/b", "/c", "/c", "/d", "/e", "/e/1"]
     seen: list[str] = []
-    leaves.rebuild(value, lambda text: seen.append(text) or text)  # type: ignore[func-returns-value]
+
+    def note(text: str) -> str:
+        seen.append(text)
+        return text
+
+    leaves.rebuild(value, note)
     assert seen == texts
     for index, text in enumerate(texts):
         offset = leaves.join(texts).index(text)

@@ -12,6 +12,8 @@ FOUND = [
     ("pii.email", "<bob@example.com>", "bob@example.com"),
     ("pii.email", "mailto:carol_x@sub-domain.example.org,", "carol_x@sub-domain.example.org"),
     ("pii.card", "card 4111 1111 1111 1111 exp 12/30", "4111 1111 1111 1111"),
+    ("pii.card", "ref 1234 4111 1111 1111 1111 x", "4111 1111 1111 1111"),
+    ("pii.card", "12 4111111111111111", "4111111111111111"),
     ("pii.card", "5500-0000-0000-0004", "5500-0000-0000-0004"),
     ("pii.card", "amex 3782 822463 10005.", "3782 822463 10005"),
     ("pii.card", "n=6011111111111117;", "6011111111111117"),
