@@ -1,0 +1,127 @@
+"""Child-process servers: what they get of us, what they can do to us, and that none is left behind."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ostiary.connectors import mcp_stdio
+from ostiary.core.registry import Server
+from tests.support.mcp_shaped import Caller, code_of
+from tests.support.mcp_upstream import Gateway, gateway
+
+SERVER = """
+import json, os, subprocess, sys, time
+TOOLS = [{"name": n, "description": "Does something.", "inputSchema": {"type": "object"}} for n in ("env", "die", "flood", "junk", "nothing", "child", "noise", "stuck")]
+def say(**message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n"); sys.stdout.flush()
+def act(name, request):
+    if name == "env": return json.dumps(dict(os.environ))
+    if name == "die": os._exit(3)
+    if name == "flood":
+        for _ in range(100): sys.stdout.write("a" * 1_000_000)
+        sys.stdout.flush()
+    if name == "junk": sys.stdout.write("this is no message\\n"); sys.stdout.flush(); time.sleep(30)
+    if name == "nothing": time.sleep(30)
+    if name == "stuck": time.sleep(60)
+    if name == "child": return str(subprocess.Popen(["sleep", "300"]).pid)
+    if name == "noise": sys.stderr.write("noise \\x1b[31m\\n" * 1000); sys.stderr.flush(); return "ok"
+for line in sys.stdin:
+    m = json.loads(line)
+    if m.get("method") == "initialize":
+        say(id=m["id"], result={"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "raw", "version": "1"}})
+    elif m.get("method") == "tools/list":
+        say(id=m["id"], result={"tools": TOOLS})
+    elif m.get("method") == "tools/call":
+        say(id=m["id"], result={"content": [{"type": "text", "text": act(m["params"]["name"], m)}]})
+    elif "id" in m and "method" in m:
+        say(id=m["id"], error={"code": -32601, "message": "unknown"})
+"""
+
+
+def _server(**options: object) -> Server:
+    return Server("s", command=(sys.executable, "-u", "-c", SERVER), **options)  # type: ignore[arg-type]
+
+
+async def _text(caller: Caller, name: str) -> str:
+    answer = await caller.call(name)
+    return str(answer["result"]["content"][0]["text"])
+
+
+async def test_the_environment_is_bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-B5: nothing of the gateway's environment reaches the child but a handful of names; what is declared does."""
+    monkeypatch.setenv("OSTIARY_SECRET", "do-not-leak")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do-not-leak")
+    declared = _server(environment={"MODE": "test"}, credential="c")
+    async with gateway(declared, credentials={"c": "the-credential"}) as running, Caller(running) as caller:
+        environment = await _text(caller, "env")
+        assert "do-not-leak" not in environment
+        assert '"MODE": "test"' in environment
+        assert '"MCP_SERVER_CREDENTIAL": "the-credential"' in environment
+
+
+async def test_a_child_that_dies_is_refused_and_started_again() -> None:
+    """R-B5: the call under way fails at once; the next finds a new process."""
+    async with gateway(_server()) as running, Caller(running) as caller:
+        assert code_of(await caller.call("die")) == "upstream_failed"
+        async with asyncio.timeout(10):
+            while "result" not in await caller.call("noise"):
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["flood", "junk"])
+async def test_a_child_that_talks_nonsense_is_ended(name: str) -> None:
+    """R-B5: a line without end, or no message at all, ends the process and the call."""
+    async with gateway(_server()) as running, Caller(running) as caller:
+        async with asyncio.timeout(10):
+            assert code_of(await caller.call(name)) == "upstream_failed"
+            assert running.ledger.of("outcome")[-1].code == "upstream_failed"
+
+
+async def test_a_child_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-B5: the wait is bounded."""
+    monkeypatch.setattr(mcp_stdio, "CALL_S", 0.5)
+    async with gateway(_server()) as running, Caller(running) as caller:
+        assert code_of(await caller.call("nothing")) == "upstream_failed"
+
+
+@pytest.mark.parametrize("command", [("/nonexistent/server",), ("true",), ("sleep", "60")])
+async def test_a_command_that_is_no_server_is_refused(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-B5: missing, ending at once, or silent: an error within the time to start."""
+    monkeypatch.setattr(mcp_stdio, "START_S", 0.5)
+    async with gateway(Server("s", command=command)) as running, Caller(running) as caller:
+        async with asyncio.timeout(10):
+            assert code_of(await caller.call("env")) == "upstream_failed"
+        assert code_of(await caller.call("env")) == "upstream_failed"
+
+
+async def test_closing_ends_the_whole_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-B5: what a server started ends with it, though it hangs and never reads that we left."""
+    monkeypatch.setattr(mcp_stdio, "LEAVE_S", 0.3)
+    async with gateway(_server()) as running, Caller(running) as caller:
+        grandchild = int(await _text(caller, "child"))
+        stuck = asyncio.create_task(caller.call("stuck"))
+        await _until_pending(running)
+    async with asyncio.timeout(5):
+        while _is_alive(grandchild):
+            await asyncio.sleep(0.05)
+    stuck.cancel()
+
+
+async def _until_pending(running: Gateway) -> None:
+    async with asyncio.timeout(5):
+        while len(running.ledger.of("intent")) < 2:
+            await asyncio.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    if not status.exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return not Path("/proc/self").exists()
+    return status.read_text().rpartition(")")[2].split()[0] != "Z"
