@@ -62,12 +62,13 @@ class Asked:
     """One suite's handles, and the question put in each of the engine's ways."""
 
     def __init__(self, test: Suite) -> None:
-        schema = cedar_internal.Schema.from_str(test.schema)
-        self.entities = cedar_internal.Entities.from_json_str(json.dumps(test.entities), schema)
+        self.schema = cedar_internal.Schema.from_str(test.schema)
+        self.entities = cedar_internal.Entities.from_json_str(json.dumps(test.entities), self.schema)
         self.whole = cedar_internal.PolicySet.from_str(test.policies)
         self.nodes = self._nodes(test.policies)
         self._parents = {uid(each["uid"]): {uid(parent) for parent in each["parents"]} for each in test.entities}
         self._slices: dict[tuple[str, ...], Any] = {}
+        self._mentions: dict[str, frozenset[tuple[str, ...]]] = {}
 
     @staticmethod
     def _nodes(text: str) -> Mapping[str, pst.Template]:
@@ -85,6 +86,12 @@ class Asked:
             pending.extend(fresh)
         return frozenset(found)
 
+    def mentioned(self, name: str) -> frozenset[tuple[str, ...]]:
+        """The context paths of one policy, found once."""
+        if name not in self._mentions:
+            self._mentions[name] = frozenset(mentions(self.nodes[name]))
+        return self._mentions[name]
+
     def sliced(self, question: cedar.Question) -> cedar.Answer:
         """Ask only the policies whose scope matches, with only the context they mention."""
         above, below = self.within(question.principal), self.within(question.resource)
@@ -95,7 +102,7 @@ class Asked:
         )
         if names not in self._slices:
             self._slices[names] = cedar_internal.PolicySet.from_pst(pst.PolicySet({}, {name: self.nodes[name] for name in names}, ()))
-        paths = {path for name in names for path in mentions(self.nodes[name])}
+        paths = {path for name in names for path in self.mentioned(name)}
         kept = json.loads(question.context)
         if () not in paths:
             kept = {key: value for key, value in kept.items() if key in {path[0] for path in paths}}
@@ -108,7 +115,7 @@ def check(suites: Iterator[Suite]) -> Counter[str]:
     wrong: list[str] = []
     for test in suites:
         asked = Asked(test)
-        valid = json.loads(cedar_internal.validate_policies(test.policies, test.schema))["validation_passed"]
+        valid = json.loads(cedar_internal.validate_policies(test.policies, asked.schema))["validation_passed"]
         seen["validated"] += 1
         if valid != test.should_validate:
             wrong.append(f"{test.name}: validation is {valid}")

@@ -40,12 +40,18 @@ def walk(node: Any) -> Iterator[Any]:
 
 
 def _parts(node: Any) -> Iterable[Any]:
-    if isinstance(node, str | int | float | bool | None):
-        return ()
-    if isinstance(node, Mapping):
-        return node.values()
     if isinstance(node, tuple):
         return node
-    if is_dataclass(node):
-        return tuple(getattr(node, each.name) for each in fields(node))
-    return ()
+    if isinstance(node, Mapping):
+        return node.values()
+    return [getattr(node, name) for name in _names(type(node))]
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
+    return names
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {}
