@@ -78,11 +78,11 @@ class World:
         chain = (bot,) if autonomous else (user, bot)
         self.session = Session("s1", Subject(chain), ("tool:*",), purpose, OPENED_AT, OPENED_AT + 3600, depth=depth)
 
-    def action(self, name: str, **arguments: Any) -> Action:
+    def action(self, name: str, /, **arguments: Any) -> Action:
         """Return a tool call."""
         return Action(Boundary.AGENT_API, "call_tool", name, Resource("Tool", name), f"tool:{name}", arguments)
 
-    def trace(self, name: str, **arguments: Any) -> Origins:
+    def trace(self, name: str, /, **arguments: Any) -> Origins:
         """Return the origins of a tool call."""
         return self.provenance.trace(self.session, self.action(name, **arguments))
 
@@ -90,7 +90,7 @@ class World:
         """Return the origin of one value as one argument."""
         return self.trace(name, **{argument: value}).arguments[argument]
 
-    def answer(self, name: str, content: Any, *, detected: frozenset[str] = frozenset(), **arguments: Any) -> frozenset[str]:
+    def answer(self, name: str, content: Any, /, *, detected: frozenset[str] = frozenset(), **arguments: Any) -> frozenset[str]:
         """Let a tool answer."""
         passage = Passage(Credential("", "mcp"), session=self.session, action=self.action(name, **arguments), detected=detected)
         passage.origins = self.provenance.trace(*passage.acting)

@@ -116,7 +116,10 @@ class Absorber:
             self._records([tree], self.fields.root, inherited=self.is_named, depth=0)
 
     def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int) -> None:
-        """Learn from the objects of one list; those the user named by a key that few of them share are believed."""
+        """Learn from the objects of one list; those the user named by a key that few of them share are believed.
+
+        In a list inside an object the user named, all are, unless the user named some of them apart.
+        """
         taken: list[tuple[Own, list[tuple[list[Any], Step]]]] = []
         for item in items:
             own: Own = []
@@ -127,8 +130,10 @@ class Absorber:
         shared = Counter(name for found in names for name in found) if any(names) else {}
         most = max(1, len(items) // 2)
         singled = self._singled_out(taken) if len(items) > 1 and self.index.request.extremes else NOBODY
+        apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT) for found in names]
+        inherited = inherited and not any(apart)
         for number, ((own, nested), found) in enumerate(zip(taken, names, strict=True)):
-            named = inherited or any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT)
+            named = inherited or apart[number]
             self._learn(own, named=named)
             if not named and (number in singled or any(shared[name] == 1 for name in found if name[:2] == HINT)):
                 self._point(own)
