@@ -318,7 +318,7 @@ class McpHttp:
             headers.append(("mcp-session-id", self._session))
         if self._server.credential:
             headers.append(("authorization", f"Bearer {self._secrets.reveal(self._server.credential)}"))
-        return HttpRequest(verb, self._server.url, headers, body, timeout_s)
+        return HttpRequest(verb, self._server.url, headers, body, timeout_s, self._server.unsafe_plaintext)
 
     def _forget(self, identifier: int) -> None:
         """Tell the server that nobody waits any more; closing the stream says so on the stateless version."""

@@ -28,8 +28,12 @@ def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     for piece in (b"data: " + b"a" * 300, b"data: aaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"):
         reader = EventReader()
         with pytest.raises(UpstreamUnavailable):
-            for _ in range(100):
-                reader.feed(piece)
+            _feed_often(reader, piece)
+
+
+def _feed_often(reader: EventReader, piece: bytes) -> None:
+    for _ in range(100):
+        reader.feed(piece)
 
 
 def test_too_many_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
