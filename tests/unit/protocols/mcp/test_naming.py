@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ostiary.protocols.mcp.naming import candidates, joined, joined_uri, relabelled, split_uri
 
-NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,20}\Z")
+NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,20}", fullmatch=True)
 
 
 @given(NAME, st.text(min_size=1, max_size=30))
