@@ -65,7 +65,7 @@ def test_a_client_that_does_not_read_does_not_outlive_its_session(gateway: Model
 
 def test_a_client_that_does_not_read_is_given_up(gateway: ModelGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 3 section 9: no wait without an end, also for the client."""
-    monkeypatch.setattr("ostiary.boundaries.agent_model.STALLED_S", 0.3)
+    monkeypatch.setattr("ostiary.boundaries.flight.STALLED_S", 0.3)
     with deaf_client(gateway):
         assert gateway.upstream.left.wait(5)
         assert gateway.outcome().code == "cancelled"

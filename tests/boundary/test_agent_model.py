@@ -8,7 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from ostiary.boundaries.agent_model import AgentModel, Flight
+from ostiary.boundaries.agent_model import AgentModel
+from ostiary.boundaries.flight import Flight
 from ostiary.core.decision import Refusal
 from ostiary.core.errors import LedgerUnavailable, UpstreamUnavailable
 from ostiary.core.pipeline import Passage

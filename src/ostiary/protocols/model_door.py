@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, Self
 
-from ostiary.boundaries.agent_model import AgentModel, Dialect, Flight, Translator
+from ostiary.boundaries.agent_model import AgentModel, Dialect, Translator
+from ostiary.boundaries.flight import Flight
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction
