@@ -21,16 +21,16 @@ def registry_router(plural: str, noun: str, shape: type, body: type[Body]) -> AP
     routes = router(plural)
     listing: Any = create_model(f"{shape.__name__}Page", items=(list[shape], ...), next=(str | None, None))  # type: ignore[valid-type]
 
-    @routes.get("", response_model=listing, name=f"list {plural}")
+    @routes.get("", response_model=listing, name=f"list {plural}", description=f"List {plural}.")
     async def list_(services: Given, _: Annotated[Caller, may("list", noun)], limit: Limit = 100, after: After = "") -> dict[str, Any]:
         mapping = getattr(services.registrar.registry, plural)
         return page([mapping[name] for name in sorted(mapping)], lambda item: item.name, limit, after)
 
-    @routes.get("/{name}", response_model=shape, name=f"show {noun}")
+    @routes.get("/{name}", response_model=shape, name=f"show {noun}", description=f"Show one {noun}.")
     async def show(name: Name, services: Given, _: Annotated[Caller, may("show", noun)]) -> Any:
         return find(services, plural, name)
 
-    @routes.put("/{name}", response_model=shape, name=f"register {noun}")
+    @routes.put("/{name}", response_model=shape, name=f"register {noun}", description=f"Register or change one {noun}.")
     async def register(
         *,
         name: Name,
@@ -43,7 +43,9 @@ def registry_router(plural: str, noun: str, shape: type, body: type[Body]) -> AP
         value = registered(plural, name, what, services.registrar.registry)
         return await put(services, caller, RegistryChange(plural, name, value), why, only_new=only_new)
 
-    @routes.delete("/{name}", status_code=204, name=f"retire {noun}")
+    @routes.delete(
+        "/{name}", status_code=204, name=f"retire {noun}", description=f"Retire one {noun}; refused while something still needs it."
+    )
     async def retire(name: Name, services: Given, caller: Annotated[Caller, may("retire", noun)], why: Why = "") -> None:
         await take_out(services, caller, plural, name, why)
 
