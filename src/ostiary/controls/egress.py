@@ -9,13 +9,17 @@ from urllib.parse import quote
 
 MIN_LENGTH = 8
 MAX_SECRETS = 64
-MAX_LENGTH = 4096
+"""Secrets watched in one session; the oldest gives way."""
+MAX_WATCHED = 4_000
+"""Secrets watched in all sessions (about 20 MB); the session used longest ago gives way."""
+MAX_LENGTH = 16_384
+MAX_GRAMS = 256
 PROBE = 24
+"""Characters of an encoded form that are looked for: enough to be no accident, short enough to survive a cut tail."""
 GRAM = 5
 """Characters of the shortest slice that is noticed."""
 SMALL = 4_000_000
 """Characters of text times characters of secret up to which every slice is looked for, else only aligned ones."""
-"""Characters of an encoded form that are looked for: enough to be no accident, short enough to survive a cut tail."""
 _NOISE = re.compile(r"[\s\x1e'\"`,;|()\[\]{}<>]+")
 
 
@@ -57,7 +61,8 @@ class Watched:
     @classmethod
     def of(cls, secret: str) -> "Watched":
         """Return what is looked for of a secret. Pieces that are plain words count for nothing: anyone may write them."""
-        grams = ((at, secret[at : at + GRAM]) for at in range(len(secret) - GRAM + 1))
+        step = max(1, len(secret) // MAX_GRAMS)
+        grams = ((at, secret[at : at + GRAM]) for at in range(0, len(secret) - GRAM + 1, step))
         plain = frozenset(probe.lower() for form in (secret, secret[::-1]) for probe in _probes(form))
         return cls(encodings(secret), plain, tuple((at, gram) for at, gram in grams if not (gram.isalpha() and gram[1:].islower())))
 
@@ -73,27 +78,30 @@ class Watched:
 class Egress:
     """Remembers the secrets that each session has seen, in bounded memory, and finds them in what it sends."""
 
-    def __init__(self, canaries: Iterable[str] = (), max_sessions: int = 10_000) -> None:
+    def __init__(self, canaries: Iterable[str] = ()) -> None:
         self._canaries = tuple((canary, encodings(canary)) for canary in canaries)
         self._sessions: OrderedDict[str, dict[str, Watched]] = OrderedDict()
-        self._max_sessions = max_sessions
+        self._watched = 0
 
     def watch(self, session: str, secret: str) -> None:
         """Look out for a secret from now on in what this session sends."""
         if not MIN_LENGTH <= len(secret) <= MAX_LENGTH:
             return
-        if session not in self._sessions and len(self._sessions) >= self._max_sessions:
-            self._sessions.popitem(last=False)
         known = self._sessions.setdefault(session, {})
         self._sessions.move_to_end(session)
-        if secret not in known:
-            if len(known) >= MAX_SECRETS:
-                known.pop(next(iter(known)))
-            known[secret] = Watched.of(secret)
+        if secret in known:
+            return
+        if len(known) >= MAX_SECRETS:
+            known.pop(next(iter(known)))
+            self._watched -= 1
+        known[secret] = Watched.of(secret)
+        self._watched += 1
+        while self._watched > MAX_WATCHED and len(self._sessions) > 1:
+            self._watched -= len(self._sessions.popitem(last=False)[1])
 
     def forget(self, session: str) -> None:
         """Drop what was kept of a session that has ended."""
-        self._sessions.pop(session, None)
+        self._watched -= len(self._sessions.pop(session, ()))
 
     def canary(self, text: str) -> bool:
         """Say whether a planted value is in the text, plain or encoded."""

@@ -38,9 +38,6 @@ def join(texts: Iterable[str]) -> str:
     return SEPARATOR.join(texts)
 
 
-Edit = Callable[[str, list[Span]], str]
-
-
 def rebuild(value: Any, change: Callable[[str], str]) -> Any:
     """Return the value with every text that `gather` reads (in the same order) replaced by `change(text)`."""
     if isinstance(value, str):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.controls import leaves
+from ostiary.controls import egress, leaves
 from ostiary.controls.redaction import MAX_VALUES, Vault, Vaults
 from ostiary.core.decision import Refusal
 from ostiary.core.pipeline import Passage
@@ -141,6 +141,7 @@ def test_vault_is_bounded_and_keyed() -> None:
     assert vaults.find("1") is None
     vaults.drop("3")
     assert vaults.find("3") is None
+    assert vaults._pool[0] == sum(vault.size for vault in vaults._vaults.values())
     assert Vault().restore("[secret#00000000]") == "[secret#00000000]"
 
 
@@ -153,6 +154,24 @@ def test_operators_rules_run_beside_ours(tmp_path: Path) -> None:
         made = passage({"t": text})
         assert set_.inspect(made) is None
         assert made.detected == {"secret"}
+
+
+def test_watched_secrets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-K2: memory of seen secrets is bounded in a session and over all."""
+    monkeypatch.setattr(egress, "MAX_WATCHED", 100)
+    kept = egress.Egress()
+    for number in range(400):
+        kept.watch(f"s{number // 50}", f"Tr0ub4dor-{number:05d}-xyz")
+    assert sum(map(len, kept._sessions.values())) <= 100
+    for number in range(200):
+        kept.watch("s7", f"other-Tr0ub4dor-{number:05d}")
+    assert len(kept.literals("s7")) <= egress.MAX_SECRETS
+    assert kept._watched == sum(map(len, kept._sessions.values()))
+    kept.forget("s7")
+    assert kept._watched == sum(map(len, kept._sessions.values()))
+    kept.watch("s8", "k" * 20_000)
+    kept.watch("s8", "-----BEGIN x" * 1000)
+    assert all(len(item.grams) <= 2 * egress.MAX_GRAMS for item in kept._sessions["s8"].values())
 
 
 def test_session_end_forgets() -> None:
