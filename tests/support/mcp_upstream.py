@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,24 @@ import httpx2
 
 from ostiary.connectors.http import UpstreamHttp
 from ostiary.connectors.mcp_http import McpDialler
+from ostiary.controls.control_set import ControlSet
 from ostiary.controls.tool_definition import findings
 from ostiary.core.action import Action
 from ostiary.core.clock import Clock
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Credential, Ports
-from ostiary.core.registry import Server
-from ostiary.core.subject import Principal, PrincipalKind, Session, Subject
+from ostiary.core.registry import Agent, Server, User
+from ostiary.core.subject import Principal, PrincipalKind, Session, Status, Subject
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.tool_pins import ToolPins
 from ostiary.identity.scopes import matches
+from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.version import PolicyVersion
 from ostiary.protocols.edge import Edge
 from ostiary.protocols.mcp.door import McpDoor
 from ostiary.protocols.wire import Call, Receive, Scope, Send
+from ostiary.provenance.engine import Provenance
 from ostiary.provenance.profile import infer
 from tests.support.listening import listening
 from tests.support.ports import FixedPolicy, FixedSecrets, ListLedger, NeverApproved, NoProvenance, PlainControls
@@ -112,24 +116,46 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(*servers: Server, credentials: Mapping[str, str] | None = None, find: Any = findings) -> AsyncIterator[Gateway]:
-    """Run a gateway for the given servers; alice's session may do everything the policy allows."""
+async def gateway(
+    *servers: Server, credentials: Mapping[str, str] | None = None, find: Any = findings, policies: str = ""
+) -> AsyncIterator[Gateway]:
+    """Run a gateway for the given servers; alice's session may do everything the policy allows.
+
+    With `policies` (Cedar), the real policy engine, content controls and provenance stand in place of the plain ones.
+    """
     sessions, policy, ledger = Sessions(), FixedPolicy(), ListLedger()
     sessions.lend("t-alice")
     registrar = Registrar(MemoryStore(), ledger, Clock(), "test")
     pins = ToolPins(registrar, find, infer)
     ports = Ports(sessions, policy, PlainControls(), NoProvenance(), ledger, NeverApproved(), time.time_ns)
+    if policies:
+        ports = replace(
+            ports, policy=_engine(registrar, policies), controls=ControlSet(registrar, time.time_ns), provenance=Provenance(registrar)
+        )
     http = UpstreamHttp()
-    door = McpDoor(Pipeline(ports), ports, registrar, pins, dial=McpDialler(http, FixedSecrets(dict(credentials or {}))), find=find)
+    door = McpDoor(Pipeline(ports), ports, registrar, pins, McpDialler(http, FixedSecrets(dict(credentials or {}))), find)
     edge = Edge({"mcp": door, ".well-known": door.metadata}, _nothing, hosts=frozenset(), origins=frozenset())
     async with listening(edge) as address:
         running = Gateway(f"http://{address}", door, registrar, pins, sessions, policy, ledger)
+        people = [
+            RegistryChange("users", "alice", User("alice")),
+            RegistryChange("agents", "bot", Agent("bot", "alice", "t", status=Status.ACTIVE)),
+        ]
+        await registrar.change(people, by="root")
         await running.register(*servers)
         try:
             yield running
         finally:
             await door.close()
             await http.close()
+
+
+def _engine(registrar: Registrar, policies: str) -> PolicyEngine:
+    """The real engine, which follows the registry."""
+    engine, version = PolicyEngine(), PolicyVersion({"test.cedar": policies})
+    engine.load(registrar.registry, version)
+    registrar.subscribe(lambda registry: engine.load(registry, version))
+    return engine
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
