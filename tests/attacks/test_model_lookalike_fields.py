@@ -37,7 +37,7 @@ def refused(gateway: ModelGateway, wire: str, body: bytes | dict[str, Any], code
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     assert not gateway.upstream.requests
     (entry,) = gateway.world.ledger.entries
-    assert (entry.decision, entry.code) == ("deny", code)
+    assert (entry.decision, entry.code, entry.boundary, entry.verb) == ("deny", code, "agent_model", "generate")
 
 
 @pytest.mark.parametrize(

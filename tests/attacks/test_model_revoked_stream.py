@@ -1,5 +1,6 @@
 """A session is revoked while its stream is open: flowing, silent, or behind a client that does not read."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,6 +11,8 @@ from typing import Any
 import openai
 import pytest
 
+from ostiary.connectors.http import UpstreamHttp
+from ostiary.core.ports import HttpRequest
 from tests.support.model_gateway import ModelGateway, model_gateway
 
 
@@ -88,3 +91,18 @@ def test_a_whole_answer_is_not_given_to_a_revoked_session(gateway: ModelGateway)
     revoking.join()
     assert caught.value.code == "revoked"
     assert gateway.upstream.left.wait(5)
+
+
+async def test_five_hundred_open_streams_end_together(gateway: ModelGateway) -> None:
+    """R-S3: revocation reaches every open stream, however many there are; none of them ends as if it were complete."""
+    http = UpstreamHttp()
+    body = b'{"model":"gpt","stream":true,"messages":[{"role":"user","content":"silent:"}]}'
+    headers = (("authorization", f"Bearer {gateway.through.key}"), ("content-type", "application/json"))
+    request = HttpRequest("POST", f"{gateway.through.openai}/chat/completions", headers, body, timeout_s=30.0)
+    answers = await asyncio.gather(*(http.send(request) for _ in range(500)))
+    assert {answer.status for answer in answers} == {200}
+    gateway.world.identity.revoked = True
+    bodies = await asyncio.gather(*(answer.read(100_000) for answer in answers))
+    assert all(b'"code":"revoked"' in body and b"[DONE]" not in body for body in bodies)
+    assert [outcome.code for outcome in gateway.world.ledger.of("outcome")] == ["revoked"] * 500
+    await http.close()

@@ -221,3 +221,5 @@ def test_unknown_paths_answer_in_their_shape(gateway: ModelGateway) -> None:
         with pytest.raises(openai.NotFoundError):
             sdk.files.list()
     assert caught.value.code == "unknown_method"
+    assert "POST chat/completions" in caught.value.body["remedy"]  # type: ignore[index]
+    assert b"/openai/v1/embeddings" in gateway.world.ledger.entries[0].parts[0].content

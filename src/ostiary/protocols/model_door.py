@@ -107,13 +107,18 @@ class ModelDoor:
         elif (path == "models" or path.startswith("models/")) and call.method == "GET":
             await self._list(call, passage, path.removeprefix("models").removeprefix("/"))
         else:
-            missing = Refusal("unknown_method", 404, f"`{call.method} {call.path[:100]}` is not served here")
+            served = ", ".join(f"POST {path}" for path in self._verbs)
+            remedy = f"below {self._prefix} there are {served}, GET models, GET models/{{name}}"
+            missing = Refusal("unknown_method", 404, f"`{call.method} {call.path[:100]}` is not served here", remedy=remedy)
+            passage.action = self._models.action("unknown", "unknown_method", {"method": call.method, "path": call.path[:500]})
             await self._refuse(call, passage, await self._models.pipeline.refuse(passage, missing))
 
     async def _generate(self, call: Call, passage: Passage, verb: str) -> None:
+        passage.action = self._models.action("unknown", verb)
         try:
             body = await call.body(MAX_BODY)
             arguments = parse_object(body, max_bytes=MAX_BODY)
+            passage.action = self._models.action(str(arguments.get("model"))[:128], verb, arguments)
             self._wire.check(verb, arguments)
             dialect = self._wire.dialect(call.headers)
         except InvalidAction as error:
