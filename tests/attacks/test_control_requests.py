@@ -4,28 +4,35 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ostiary.identity.roles import ROLES
 from tests.support.control import company, control
 
 BODY = {"owner": "alice", "purpose": "pays", "roles": ["payer"]}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "application/json, text/plain",
-     "application/vnd.api+json", "application/json; charset=utf-16", ""],
-)  # fmt: skip
-async def test_a_body_a_web_form_could_send_is_refused(tmp_path: Path, kind: str) -> None:
+FORM_KINDS: list[Any] = [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/json",
+    "application/json, text/plain",
+    "application/vnd.api+json",
+    "application/json; charset=utf-16",
+    "",
+]
+
+
+async def test_a_body_a_web_form_could_send_is_refused(tmp_path: Path) -> None:
     """Cross-site request forgery: only `application/json`, which a page cannot send without asking, is read."""
-    async with control(tmp_path) as plane, plane.client("administrator") as client:
+    async with control(tmp_path) as plane, plane.client("administrator") as client, plane.client("security") as security:
         await plane.register(*company())
-        answer = await client.post("/v1/agents/alice-bot/isolate", content=b"{}", headers={"content-type": kind} if kind else {})
-        assert answer.status_code in {403, 415}
-        answer = await client.put("/v1/groups/g", content=b'{"tools": []}', headers={"content-type": kind} if kind else {})
-        assert answer.status_code == 415
-        assert "g" not in plane.registry.groups
+        for kind in FORM_KINDS:
+            answer = await security.post("/v1/agents/alice-bot/isolate", content=b"{}", headers={"content-type": kind} if kind else {})
+            assert answer.status_code == 415
+            assert plane.registry.agents["alice-bot"].status == "active"
+            answer = await client.put("/v1/groups/g", content=b'{"tools": []}', headers={"content-type": kind} if kind else {})
+            assert answer.status_code == 415
+            assert "g" not in plane.registry.groups
 
 
 async def test_a_cookie_or_query_is_no_credential(tmp_path: Path) -> None:
@@ -38,45 +45,56 @@ async def test_a_cookie_or_query_is_no_credential(tmp_path: Path) -> None:
             assert (await client.get("/v1/users", headers={"authorization": f"Basic {key}"})).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [{"status": "active"}, {"reviewed": "a" * 64}, {"name": "other"}, {"id": "x"}, {"manifest": {"prompt": "/etc/passwd"}}, {"why": "x"},
-     {"__class__": "x"}, {"owner": ["alice"]}, {"autonomous": "true"}, {"autonomous": 1}, {"roles": "payer"}],
-)  # fmt: skip
-async def test_mass_assignment(tmp_path: Path, extra: dict[str, object]) -> None:
+STUFFED: list[Any] = [
+    {"status": "active"},
+    {"reviewed": "a" * 64},
+    {"name": "other"},
+    {"id": "x"},
+    {"manifest": {"prompt": "/etc/passwd"}},
+    {"why": "x"},
+    {"__class__": "x"},
+    {"owner": ["alice"]},
+    {"autonomous": "true"},
+    {"autonomous": 1},
+    {"roles": "payer"},
+]
+
+
+async def test_mass_assignment(tmp_path: Path) -> None:
     """R-G1: nobody makes an agent active, reviewed, or another one by naming a field."""
     async with control(tmp_path) as plane, plane.client("administrator") as client:
         await plane.register(*company())
-        answer = await client.put("/v1/agents/bot", json={**BODY, **extra})
-        assert answer.status_code == 422
-        assert "bot" not in plane.registry.agents
+        for extra in STUFFED:
+            answer = await client.put("/v1/agents/bot", json={**BODY, **extra})
+            assert answer.status_code == 422
+            assert "bot" not in plane.registry.agents
 
 
-@pytest.mark.parametrize(
-    ("raw", "status"),
-    [
-        (b'{"owner": "alice", "owner": "eve", "purpose": "x"}', 400),
-        (b'{"owner": "alice", "purpose": NaN}', 400),
-        (b'{"owner": "alice", "purpose": "\xff"}', 400),
-        (b'{"owner": "alice", "purpose": "\\ud800"}', 400),
-        (b"\xef\xbb\xbf{}", 400),
-        (b"{", 400),
-        (b"[" * 100_000, 400),
-        (b'{"owner": "alice", "purpose": ' + b"[" * 70 + b"]" * 70 + b"}", 400),
-        (b"[]", 422),
-        (b"null", 422),
-        (b'"x"', 422),
-        (b"", 422),
-        (b'{"owner": "alice", "purpose": "\\u0000"}', 400),
-        (b'{"owner": "alice", "purpose": "\\u001b[2J"}', 400),
-    ],
-)
-async def test_a_body_two_parsers_could_read_differently(tmp_path: Path, raw: bytes, status: int) -> None:
+AMBIGUOUS: list[Any] = [
+    (b'{"owner": "alice", "owner": "eve", "purpose": "x"}', 400),
+    (b'{"owner": "alice", "purpose": NaN}', 400),
+    (b'{"owner": "alice", "purpose": "\xff"}', 400),
+    (b'{"owner": "alice", "purpose": "\\ud800"}', 400),
+    (b"\xef\xbb\xbf{}", 400),
+    (b"{", 400),
+    (b"[" * 100_000, 400),
+    (b'{"owner": "alice", "purpose": ' + b"[" * 70 + b"]" * 70 + b"}", 400),
+    (b"[]", 422),
+    (b"null", 422),
+    (b'"x"', 422),
+    (b"", 422),
+    (b'{"owner": "alice", "purpose": "\\u0000"}', 400),
+    (b'{"owner": "alice", "purpose": "\\u001b[2J"}', 400),
+]
+
+
+async def test_a_body_two_parsers_could_read_differently(tmp_path: Path) -> None:
     async with control(tmp_path) as plane, plane.client("administrator") as client:
         await plane.register(*company())
-        answer = await client.put("/v1/agents/bot", content=raw, headers={"content-type": "application/json"})
-        assert answer.status_code == status, answer.text
-        assert "bot" not in plane.registry.agents
+        for raw, status in AMBIGUOUS:
+            answer = await client.put("/v1/agents/bot", content=raw, headers={"content-type": "application/json"})
+            assert answer.status_code == status, answer.text
+            assert "bot" not in plane.registry.agents
 
 
 async def test_a_body_over_the_limit_is_not_read_to_its_end(tmp_path: Path) -> None:
@@ -94,42 +112,42 @@ async def test_a_body_or_encoding_where_none_belongs(tmp_path: Path) -> None:
         assert answer.status_code == 415
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "..",
-        "%2e%2e",
-        "..%2f..%2fetc",
-        "a%2fb",
-        "%00",
-        "a%0ab",
-        "a%20b",
-        ".hidden",
-        "-rf",
-        "é",
-        "a" * 129,
-        "a%22b",
-        "%c0%ae",
-        "a;b",
-        "a%5cb",
-    ],
-)
-async def test_a_name_cannot_lead_elsewhere(tmp_path: Path, name: str) -> None:
+STRANGE_NAMES: list[Any] = [
+    "..",
+    "%2e%2e",
+    "..%2f..%2fetc",
+    "a%2fb",
+    "%00",
+    "a%0ab",
+    "a%20b",
+    ".hidden",
+    "-rf",
+    "é",
+    "a" * 129,
+    "a%22b",
+    "%c0%ae",
+    "a;b",
+    "a%5cb",
+]
+
+
+async def test_a_name_cannot_lead_elsewhere(tmp_path: Path) -> None:
     """Path traversal: what is no registry name is no path either."""
     async with control(tmp_path) as plane, plane.client("administrator") as client:
-        tries: list[tuple[str, str, dict[str, Any] | None]] = [
-            ("GET", f"/v1/agents/{name}", None),
-            ("PUT", f"/v1/groups/{name}", {"tools": []}),
-            ("PUT", f"/v1/secrets/{name}", {"value": "x"}),
-            ("DELETE", f"/v1/users/{name}", None),
-            ("GET", f"/v1/entries/{name}", None),
-            ("GET", f"/v1/policies/{name}", None),
-        ]
-        for method, path, body in tries:
-            answer = await client.request(method, path, json=body)
-            assert answer.status_code in {404, 405, 422}, f"{method} {path}: {answer.status_code}"
-        assert plane.registry.groups == {}
-        assert plane.services.secrets.list() == []
+        for name in STRANGE_NAMES:
+            tries: list[tuple[str, str, dict[str, Any] | None]] = [
+                ("GET", f"/v1/agents/{name}", None),
+                ("PUT", f"/v1/groups/{name}", {"tools": []}),
+                ("PUT", f"/v1/secrets/{name}", {"value": "x"}),
+                ("DELETE", f"/v1/users/{name}", None),
+                ("GET", f"/v1/entries/{name}", None),
+                ("GET", f"/v1/policies/{name}", None),
+            ]
+            for method, path, body in tries:
+                answer = await client.request(method, path, json=body)
+                assert answer.status_code in {404, 405, 422}, f"{method} {path}: {answer.status_code}"
+            assert plane.registry.groups == {}
+            assert plane.services.secrets.list() == []
 
 
 async def test_headers_that_stand_twice_are_refused(tmp_path: Path) -> None:

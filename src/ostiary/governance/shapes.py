@@ -245,6 +245,11 @@ def server(name: str, node: Node) -> Server:
     environment = fields.pairs("environment")
     if environment and not command:
         fields.at("environment").refuse(f"`environment` of server `{name}` is for servers started as a `command`")
+    if any(value.startswith(_POINTER) for value in environment.values()):
+        fields.at("environment").refuse(
+            f"`environment` of server `{name}` cannot hold a secret",
+            remedy="declare `credential: secret:NAME`; the program gets it by itself",
+        )
     tools = fields.at("tools").mapping(f"`tools` of server `{name}`") if fields.has("tools") else {}
     return Server(
         name,

@@ -44,20 +44,16 @@ async def test_a_secret_survives_a_restart(tmp_path: Path) -> None:
         assert plane.services.secrets.reveal("openai") == VALUE
 
 
-@pytest.mark.parametrize("value", ["", "two\nlines", "nul\x00", "x" * 20_000, "esc\x1b[0m", "cr\r"])
-async def test_a_value_that_could_split_a_header_is_refused(tmp_path: Path, value: str) -> None:
-    """R-B5: what is injected upstream is one line of text."""
+async def test_a_value_that_could_split_a_header_is_refused(tmp_path: Path) -> None:
+    """R-B5: what is injected upstream is one line of text, under a name that leads nowhere."""
     async with control(tmp_path) as plane:
-        with pytest.raises(InvalidConfig):
-            await plane.services.secrets.set("a", value, by="operator")
+        for value in ("", "two\nlines", "nul\x00", "x" * 20_000, "esc\x1b[0m", "cr\r"):
+            with pytest.raises(InvalidConfig):
+                await plane.services.secrets.set("a", value, by="operator")
+        for name in ("", "../x", "a/b", "a b", "a\n"):
+            with pytest.raises(InvalidConfig):
+                await plane.services.secrets.set(name, "value", by="operator")
         assert plane.services.secrets.list() == []
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "a\n"])
-async def test_a_name_must_be_one(tmp_path: Path, name: str) -> None:
-    async with control(tmp_path) as plane:
-        with pytest.raises(InvalidConfig):
-            await plane.services.secrets.set(name, "value", by="operator")
 
 
 async def test_a_ledger_that_cannot_write_changes_nothing(tmp_path: Path) -> None:
