@@ -1,6 +1,8 @@
 """One connection to an upstream: a strict, bounded reader of HTTP/1.1 answers (RFC 9112)."""
 
 import asyncio
+import math
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Self, cast
@@ -15,6 +17,7 @@ MAX_INFORMATIONAL = 8
 HIGH_WATER = 256 * 1024
 READ_TIMES = 5
 """A whole body may take this many times the timeout: a dribble does not hold a connection for ever."""
+_KEPT = re.compile(r"timeout=(\d{1,6})")
 
 
 class Answer:
@@ -166,6 +169,8 @@ class Connection(asyncio.Protocol):
         self._broken = ""
         self.is_closed = False
         self.free_since = loop.time()
+        self.keeps_s = math.inf
+        """How long the upstream said it keeps an idle connection, with a second's margin."""
 
     @property
     def peer_is_loopback(self) -> bool:
@@ -324,6 +329,8 @@ class Connection(asyncio.Protocol):
         bodiless = status in {204, 304} or self._method == "HEAD"
         self._ends_with_connection = not bodiless and encoding is None and length is None
         self._keeps = self._parser.should_keep_alive() and not self._ends_with_connection
+        kept = _KEPT.search(headers["keep-alive"]) if "keep-alive" in headers else None
+        self.keeps_s = max(int(kept[1]) - 1.0, 0.5) if kept else math.inf
 
     def _violation(self, detail: str) -> None:
         self._broken = detail

@@ -45,9 +45,12 @@ class Pool:
 
     def take(self) -> Connection | None:
         """Return an idle connection, if there is one that still stands."""
+        now = self._loop.time()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed:
+            if now - connection.free_since > connection.keeps_s:
+                connection.close()
+            elif not connection.is_closed:
                 return connection
         return None
 

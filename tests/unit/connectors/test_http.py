@@ -291,6 +291,18 @@ async def test_idle_connections_expire() -> None:
     assert upstream.connections == 2
 
 
+async def test_a_connection_is_kept_no_longer_than_the_upstream_says() -> None:
+    """`Keep-Alive: timeout=n`: a request does not race an upstream that is about to close."""
+    raw = b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=1, max=5\r\ncontent-length: 2\r\n\r\nok"
+    async with raw_upstream(answers(raw)) as upstream, client() as http:
+        for _ in range(2):
+            await (await http.send(get(upstream))).read(10)
+        assert upstream.connections == 1
+        await asyncio.sleep(0.6)
+        await (await http.send(get(upstream))).read(10)
+    assert upstream.connections == 2
+
+
 async def test_a_connection_the_upstream_closed_is_not_used() -> None:
     """A kept connection that died while idle costs nothing: the request goes out on a new one."""
     async with raw_upstream(then_closes(OK)) as upstream, client() as http:
