@@ -17,6 +17,7 @@ from ostiary.controls.scanner import Scanner, disjoint, is_among
 from ostiary.controls.stream import ShapedStream, Shaping
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal, refuse
+from ostiary.core.errors import Unavailable
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 
@@ -132,7 +133,7 @@ class ControlSet:
         session, action = passage.acting
         duties = duties_of.read(passage.decision)
         if isinstance(duties, Refusal):
-            raise PermissionError(duties.detail)
+            raise Unavailable(duties.detail)
         shaping = Shaping(
             scan=lambda text: self._found(session.id, text),
             vault=self._vaults.open(session.id) if duties.redact else self._vaults.find(session.id) or Vault(),

@@ -9,6 +9,7 @@ import pytest
 from ostiary.controls import egress, leaves
 from ostiary.controls.redaction import MAX_VALUES, Vault, Vaults
 from ostiary.core.decision import Refusal
+from ostiary.core.errors import Unavailable
 from ostiary.core.pipeline import Passage
 from tests.support.controls import controls, passage, prompt, session
 
@@ -125,7 +126,7 @@ def test_label_and_notify_are_carried_out() -> None:
 def test_stream_refuses_what_it_cannot_carry_out() -> None:
     """R-S3: no controls, no stream."""
     made = passage({}, obligations={"record": "witnessed"})
-    with pytest.raises(Exception, match="record"):
+    with pytest.raises(Unavailable, match="record"):
         SET.stream(made)
 
 
