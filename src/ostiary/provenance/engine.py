@@ -11,8 +11,9 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Model, Profile, Registry, Server, Tool
 from ostiary.core.subject import Integrity, Session
-from ostiary.provenance import absorbing, forms
+from ostiary.provenance import absorbing
 from ostiary.provenance.labels import SAFE, is_tainting, is_trusted, join, labels_of_classes, source_labels, worst
+from ostiary.provenance.lending import lend
 from ostiary.provenance.profile import infer, is_naming, properties_of
 from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.tracing import Tracer, leaves
@@ -58,7 +59,9 @@ class Provenance:
         profile = self._profile(registry, tool, action)
         properties = self._properties(tool)
         server = action.name.partition("/")[0]
-        tracer = Tracer(flow.index, self._directory(registry), flow.years, server)
+        tracer = Tracer(
+            flow.index, self._directory(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
+        )
         found: dict[str, str] = {}
         control: dict[str, str] = {}
         for name, value in action.arguments.items():
@@ -183,9 +186,9 @@ class Provenance:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""
         _, action = passage.acting
         index = flow.index
-        if flow.lent:
-            self._lent(flow, action, content)
-        self._pointed(flow, action, passage.origins, content)
+        lend(
+            index, action, passage.origins, content, flow.lent, is_trusted=is_trusted(source) and profile is not None and profile.confirmed
+        )
         somebody = index.source("untrusted", action.name)
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
             texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
@@ -207,35 +210,6 @@ class Provenance:
                 absorber.has_somebodys = True
         absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
-
-    def _pointed(self, flow: Flow, action: Action, origins: Origins, content: Any) -> None:
-        """Lend what the user said is to be found here, when it is a kind of which the answer holds exactly one value."""
-        if not origins.arguments or set(origins.arguments.values()) != {"user"}:
-            return
-        index = flow.index
-        wanted = {kind for value in action.arguments.values() if isinstance(value, str) for kind in index.wants(value)}
-        if not wanted:
-            return
-        found: dict[str, set[str]] = {kind: set() for kind in wanted}
-        for tree, _ in absorbing.trees(content):
-            for text in absorbing.strings(tree, index):
-                for value in forms.scan(text[: absorbing.MAX_TEXT]):
-                    if value.kind in wanted:
-                        found[value.kind].update(value.keys)
-        for keys in found.values():
-            if len(keys) == 1 and not index.has_forgotten:
-                index.trust(keys, index.source("lent", action.name))
-
-    def _lent(self, flow: Flow, action: Action, content: Any) -> None:
-        """When the call asked for the lent object by name, and nothing else, its values are lent."""
-        asked = [key for name, value in action.arguments.items() for key in absorbing.keys_of(value, name, "")]
-        name = next((flow.lent[key] for key in asked if key in flow.lent), None)
-        if name is None:
-            return
-        source = flow.index.source("lent", name)
-        for tree, _ in absorbing.trees(content):
-            for text in absorbing.strings(tree, flow.index):
-                flow.index.trust([key for found in forms.scan(text[: absorbing.MAX_TEXT]) for key in found.keys], source)
 
     def _flow(self, session: Session) -> Flow:
         flow = self._flows.get(session.id)

@@ -118,7 +118,7 @@ def domains(text: str) -> list[str]:
     """Return the link keys of bare host names in a text (`example.com/page`), as a person types them."""
     keys = []
     for match in _DOMAIN.finditer(text):
-        bare = _trim_url(match.group())
+        bare = trim_link(match.group())
         if "/" not in bare and bare.count(".") == 1 and bare.rpartition(".")[2].lower() in _ENDINGS:
             continue  # `notes.md` is a file to whoever wrote it, whatever else it is
         keys += [link_key(f"https://{bare}"), link_key(f"http://{bare}"), link_key(f"https://www.{bare}")]
@@ -202,7 +202,7 @@ def _read(match: re.Match[str]) -> Found | None:
             kind = name
             break
     if kind == "url":
-        url = _trim_url(text)
+        url = trim_link(text)
         return Found(start, start + len(url), kind, (link_key(url),))
     if kind == "mail":
         return Found(start, end, kind, (f"e:{fold(text)}",))
@@ -257,7 +257,8 @@ def _plain_number(text: str, *, is_money: bool) -> str:
     return text.replace(mark, "") if groups else text.replace(mark, ".")
 
 
-def _trim_url(url: str) -> str:
+def trim_link(url: str) -> str:
+    """Return a link without the signs that end a sentence after it."""
     url = url.rstrip(".,;:!?*_'’”")
     for opening, closing in ("()", "[]", "{}"):
         while url.endswith(closing) and url.count(closing) > url.count(opening):

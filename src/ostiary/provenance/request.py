@@ -56,6 +56,7 @@ _KIND_WORDS = (
 )
 _PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re.IGNORECASE)
 _PAUSE = re.compile(r"[,;]|\b(?:and|then|und|dann|et|puis|y)\b", re.IGNORECASE)
+_LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artikel|seiten?|liens?|enlaces?|artículos?)\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?]\s|\x00")
 
 _SIZES = frozenset("size bytes length count members users amount quantity total".split())
@@ -85,6 +86,8 @@ class Request:
     extremes: list[tuple[bool, frozenset[str]]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     has_clock: bool = False
+    speaks_of_links: bool = False
+    """True when the user spoke of pages, articles or links, so that those found where the user looks may be read."""
 
     def hear(self, text: str) -> None:
         """Add what a text of the user says."""
@@ -95,6 +98,7 @@ class Request:
             self.factors += [share, 1 + share, 1 - share]
         if _SHARE.search(text):
             self.factors.append(Decimal("0.5"))
+        self.speaks_of_links = self.speaks_of_links or _LINKS.search(text) is not None
         words = set(fold(text).replace(",", " ").replace(".", " ").split())
         self.extremes += [meant for word, meant in _EXTREMES.items() if word in words]
         self.prefixes += [fold(prefix).rstrip(".:!?") for prefix in _PREFIX.findall(text)]

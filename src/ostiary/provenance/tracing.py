@@ -26,6 +26,9 @@ UNTRUSTED = Source("untrusted", "text of unknown source")
 DEFINITION = Source("directory", "the tool's accepted definition")
 COMPOSED = Source("derived", "put together from known values")
 
+READABLE = "r:"
+"""Before the key of a link that may be read, and nothing else done with it."""
+
 _LINK = re.compile(
     r"(?:[a-z][a-z0-9+.-]{0,30}:)?//[^\s<>\"'`)\]]+|www\.[^\s<>\"'`)\]]+|(?:data|javascript|mailto|file):[^\s<>\"')\]]+", re.IGNORECASE
 )
@@ -51,6 +54,8 @@ class Tracer:
     years: frozenset[int] = frozenset()
     """Years a date without one may mean."""
     server: str = ""
+    is_reading: bool = False
+    """True when the tool only reads, so that links lent for reading count."""
     room: int = MAX_TEXT
     """Characters of this action that may still be compared."""
 
@@ -155,6 +160,8 @@ class Tracer:
             return self._identifier(found.keys[0][2:], name)
         if found.keys and (source := self._find(found.keys[0])) is not None:
             return source
+        if found.kind == "url" and self.is_reading:
+            return self._find(f"{READABLE}{found.keys[0]}")
         if found.kind == "date" and found.keys:
             return self._date(found.keys[0])
         if found.kind == "amount":
@@ -198,7 +205,7 @@ class Tracer:
         if wanted == 0:
             return None
         parts_of = {one * factor for one in exact for factor in self.index.request.factors} | exact
-        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in exact):
+        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in parts_of):
             return COMPOSED
         if len(known) > 2 and wanted == sum(known):
             return COMPOSED

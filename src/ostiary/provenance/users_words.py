@@ -57,6 +57,8 @@ _NUMBERS = {
     "thousand": 1000,
     "dozen": 12,
 }
+_GLUED = re.compile(r"(?<=[a-z])\.[A-Z][a-z]*\Z")
+"""The first word of the next sentence, when nobody left a space after a link."""
 _WORD = re.compile(r"[^\W\d_]+|#")
 
 
@@ -73,6 +75,8 @@ def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     for found in values:
         index.own(found.keys, user)
         index.own(found.guesses, guess)
+        if found.kind == "url" and (glued := _GLUED.search(text[found.start : found.end])) is not None:
+            index.own((forms.link_key(text[found.start : found.start + glued.start()]),), user)
         if found.kind == "amount":
             _number(index, text, found, user)
         elif found.kind == "date" and found.keys and "T" in found.keys[0]:
