@@ -14,7 +14,7 @@ OVERFLOW = ALLOW + '@id("f") forbid (principal, action, resource) when { context
 
 
 def test_the_engine_itself_skips_it() -> None:
-    """R-P1: Cedar alone answers Allow, with the error beside it."""
+    """R-P2: Cedar alone answers Allow, with the error beside it."""
     policies = cedar.PolicySet.from_str(
         "permit (principal, action, resource); forbid (principal, action, resource) when { context.n + 9223372036854775807 > 0 };"
     )
@@ -26,7 +26,7 @@ def test_the_engine_itself_skips_it() -> None:
 
 
 def test_an_erroring_forbid_denies() -> None:
-    """R-P1: a decision with evaluation errors is never an allow."""
+    """R-P2: a decision with evaluation errors is never an allow."""
     found = engine(OVERFLOW)
     decision = decide(found, call("files/read", path="a"), actions=1)
     assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
@@ -34,13 +34,13 @@ def test_an_erroring_forbid_denies() -> None:
 
 
 def test_an_erroring_permit_beside_a_good_one_denies() -> None:
-    """R-P1: any error, in any policy of the slice."""
+    """R-P2: any error, in any policy of the slice."""
     text = ALLOW + '@id("p") permit (principal, action, resource) when { context.session.actions + 9223372036854775807 > 0 };'
     assert decide(text, call("files/read", path="a"), actions=1).code == "unavailable"
 
 
 def test_one_link_in_error_denies_the_chain() -> None:
-    """R-P1: the user's link is fine, the agent's is not."""
+    """R-P2: the user's link is fine, the agent's is not."""
     text = ALLOW + '@id("f") forbid (principal is Agent, action, resource) when { context.session.actions + 9223372036854775807 > 0 };'
     assert decide(text, call("files/read", path="a"), actions=1).code == "unavailable"
 
@@ -68,7 +68,7 @@ def test_an_error_that_only_shows_without_the_requestable_forbids_denies() -> No
     "name", ["payments/Pay", "payments/pay ", "payments", "call_tool", "external", "", "payments/pay\0", "Payments/pay"]
 )
 def test_action_names_that_are_not_exact(name: str) -> None:
-    """R-P1: an unknown action, or the name of a group, is nothing anybody may do."""
+    """R-P2: an unknown action, or the name of a group, is nothing anybody may do."""
     found = engine(ALLOW)
     for resource in (Resource("Tool", name), Resource("Tool", "payments/pay")):
         decision = decide(found, call(name, resource, account="A", amount=1))
@@ -80,14 +80,14 @@ def test_action_names_that_are_not_exact(name: str) -> None:
     "resource", [Resource("Tool", "files/read"), Resource("Server", "payments"), Resource("User", "alice"), Resource("Tool", "")]
 )
 def test_an_action_on_another_resource(resource: Resource) -> None:
-    """R-P1: a rule about one tool is not passed by naming another as its resource."""
+    """R-P2: a rule about one tool is not passed by naming another as its resource."""
     found = engine('@id("p") permit (principal, action, resource == Tool::"files/read");' + ALLOW)
     assert decide(found, call("payments/pay", resource, account="A", amount=1)).code == "not_granted"
     assert not found.may_see(session(), call("payments/pay", resource))
 
 
 def test_refusals_do_not_tell_what_exists() -> None:
-    """R-P1: an unknown tool and one that is not permitted are refused in the same words."""
+    """R-P2: an unknown tool and one that is not permitted are refused in the same words."""
     found = engine('@id("p") permit (principal in Role::"nobody", action, resource);')
     known = decide(found, call("payments/pay", account="A", amount=1))
     unknown = decide(found, call("payments/pex", account="A", amount=1))
@@ -107,7 +107,7 @@ def test_a_quarantined_tool_is_refused_whatever_policy_says() -> None:
 
 
 def test_an_agent_named_like_a_person_is_not_that_person() -> None:
-    """R-P1: a name means something only with its type."""
+    """R-P2: a name means something only with its type."""
     before = registry()
     over = registry(
         users={**before.users, "payer": User("payer")},
@@ -121,7 +121,7 @@ def test_an_agent_named_like_a_person_is_not_that_person() -> None:
 
 
 def test_a_principal_the_registry_does_not_know() -> None:
-    """R-P1: a session that outlived its agent is nobody's, even where everyone may."""
+    """R-P2: a session that outlived its agent is nobody's, even where everyone may."""
     found, opened = engine(ALLOW), session()
     gone = registry(agents={name: agent for name, agent in registry().agents.items() if name != "invoice-bot"})
     found.load(gone, found.snapshot.version)
@@ -132,7 +132,7 @@ def test_a_principal_the_registry_does_not_know() -> None:
 
 
 def test_an_empty_chain_is_nobody() -> None:
-    """R-P1: `all()` of nothing must not be an allow."""
+    """R-P2: `all()` of nothing must not be an allow."""
     from ostiary.core.action import Origins
     from ostiary.core.decision import Context
     from ostiary.core.subject import Session, Subject

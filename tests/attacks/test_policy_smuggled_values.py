@@ -30,7 +30,7 @@ SMUGGLED: tuple[Any, ...] = (
 
 
 def test_the_engine_itself_would_believe_them() -> None:
-    """R-P4: without our conversion, an argument is an entity or an extension value if it says so."""
+    """R-P2: without our conversion, an argument is an entity or an extension value if it says so."""
     policies = cedar.PolicySet.from_str('permit (principal, action, resource) when { context.a == User::"bob" };')
     request = {
         "principal": 'User::"x"',
@@ -43,13 +43,13 @@ def test_the_engine_itself_would_believe_them() -> None:
 
 @pytest.mark.parametrize("value", SMUGGLED)
 def test_in_place_of_a_number(value: Any) -> None:
-    """R-P4: refused before the engine is asked."""
+    """R-P2: refused before the engine is asked."""
     assert decide(ALLOW + LIMIT, call("payments/pay", account="A", amount=value)).code == "invalid_arguments"
 
 
 @pytest.mark.parametrize("value", [each for each in SMUGGLED if not isinstance(each, str)])
 def test_in_place_of_a_string(value: Any) -> None:
-    """R-P4: a string argument is a string or nothing."""
+    """R-P2: a string argument is a string or nothing."""
     text = (
         ALLOW + '@id("f") forbid (principal, action == Action::"mail/send", resource) when { context.arguments.to like "*@evil.example" };'
     )
@@ -57,7 +57,7 @@ def test_in_place_of_a_string(value: Any) -> None:
 
 
 def test_deeper_down() -> None:
-    """R-P4: inside records and sets too, declared names only."""
+    """R-P2: inside records and sets too, declared names only."""
     schema = {"type": "object", "properties": {"id": STRING, "type": STRING}}
     nested = tool("files", "move", {"target": schema, "list": {"type": "array", "items": schema}}, profile=SAFE)
     found = engine(ALLOW, registry(nested))
@@ -69,7 +69,7 @@ def test_deeper_down() -> None:
 
 @pytest.mark.parametrize("name", ["__entity", "__extn", "__expr"])
 def test_a_tool_that_names_its_arguments_like_the_escapes(name: str) -> None:
-    """R-P4: a hostile server declares an argument `__extn`; it is free-form, and the tool external whatever it claims."""
+    """R-P2: a hostile server declares an argument `__extn`; it is free-form, and the tool external whatever it claims."""
     declared = {"type": "object", "properties": {"fn": STRING, "arg": STRING, "type": STRING, "id": STRING}}
     hostile = tool("files", "hack", {name: declared}, profile=SAFE)
     text = ALLOW + '@id("x") forbid (principal, action in Action::"external", resource);'
@@ -79,12 +79,12 @@ def test_a_tool_that_names_its_arguments_like_the_escapes(name: str) -> None:
 
 @pytest.mark.parametrize("amount", [922337203685478, 1e18, 1e308, -1e308, 2**63 - 1, -(2**63), 0.00001, 1000.00001])
 def test_numbers_that_would_overflow_or_round(amount: float) -> None:
-    """R-P4: an amount beyond a decimal is refused; it neither wraps, rounds, nor makes the limit fail."""
+    """R-P2: an amount beyond a decimal is refused; it neither wraps, rounds, nor makes the limit fail."""
     assert decide(ALLOW + LIMIT, call("payments/pay", account="A", amount=amount)).code == "invalid_arguments"
 
 
 def test_huge_integers() -> None:
-    """R-P4: beyond 64 bits is refused, and arithmetic that overflows denies."""
+    """R-P2: beyond 64 bits is refused, and arithmetic that overflows denies."""
     counted = tool("files", "take", {"n": {"type": "integer"}}, profile=SAFE)
     text = (
         ALLOW
@@ -101,7 +101,7 @@ STRANGE = ['a"b', "a\\", "a\nb", "\0", "\u202e", "'); permit(", "${x}", "é", "e
 
 @pytest.mark.parametrize("text", STRANGE)
 def test_strings_stay_strings(text: str) -> None:
-    """R-P4: quotes, escapes, newlines and Unicode in an argument are compared as they are."""
+    """R-P2: quotes, escapes, newlines and Unicode in an argument are compared as they are."""
     policy = '@id("p") permit (principal, action == Action::"mail/send", resource) when { context.arguments.to == "exact" };'
     assert decide(policy, call("mail/send", to=text)).code == "not_granted"
     assert decide(policy, call("mail/send", to="exact")).effect is Effect.ALLOW
@@ -109,7 +109,7 @@ def test_strings_stay_strings(text: str) -> None:
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_tools_with_strange_names(name: str) -> None:
-    """R-P4: what a server calls its tools cannot end a literal; decisions and listings agree."""
+    """R-P2: what a server calls its tools cannot end a literal; decisions and listings agree."""
     odd = tool("files", name, {}, profile=Profile("read", external=False, confirmed=True))
     over = registry(odd)
     found = engine('@id("p") permit (principal, action in Action::"read", resource in Server::"files");', over)
@@ -122,7 +122,7 @@ def test_tools_with_strange_names(name: str) -> None:
 
 
 def test_a_lone_surrogate_denies() -> None:
-    """R-P4: text that is no text refuses, whatever the wire let through."""
+    """R-P2: text that is no text refuses, whatever the wire let through."""
     decision = decide(
         ALLOW + '@id("f") forbid (principal, action == Action::"mail/send", resource) when { context.arguments.to == "x" };',
         call("mail/send", to="\ud800"),
@@ -131,21 +131,21 @@ def test_a_lone_surrogate_denies() -> None:
 
 
 def test_origins_that_are_missing_count_as_untrusted() -> None:
-    """R-K3: an argument nobody traced is not the user's."""
+    """R-K1: an argument nobody traced is not the user's."""
     text = ALLOW + '@id("f") forbid (principal, action == Action::"mail/send", resource) unless { context.origins.to == "user" };'
     assert decide(text, call("mail/send", to="x"), origins=Origins()).code == "forbidden"
     assert decide(text, call("mail/send", to="x"), origins=Origins({"to": "user"})).effect is Effect.ALLOW
 
 
 def test_an_address_that_is_none_denies() -> None:
-    """R-P4: a context that cannot be built refuses."""
+    """R-P2: a context that cannot be built refuses."""
     text = ALLOW + '@id("f") forbid (principal, action, resource) when { context.request.ip.isMulticast() };'
     assert decide(text, call("files/read", path="a"), about=Context(200.0, ip="not-an-address")).code == "unavailable"
     assert decide(text, call("files/read", path="a")).effect is Effect.ALLOW
 
 
 def test_an_argument_that_changes_its_type_between_tools() -> None:
-    """R-P4: a policy over a group is checked against every member, so no member slips through by type."""
+    """R-P2: a policy over a group is checked against every member, so no member slips through by type."""
     texty = tool("payments", "cheque", {"amount": STRING})
     numeric = tool("payments", "wire", {"amount": NUMBER})
     with pytest.raises(Exception, match=r"test\.cedar"):

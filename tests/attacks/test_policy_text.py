@@ -19,7 +19,7 @@ def checked(text: str) -> Review:
 
 @pytest.mark.parametrize("char", ["\u202e", "\u2066", "\u200b", "\ufeff", "\0", "\u2028", "\u00ad", "\U000e0041", "\x1b"])
 def test_characters_that_hide_something(char: str) -> None:
-    """R-P4: bidirectional, zero-width and control characters are refused with their place, in comments and strings too."""
+    """R-P2: bidirectional, zero-width and control characters are refused with their place, in comments and strings too."""
     for text in (f"{GOOD}\n// fine {char} here", GOOD.replace("clerk", f"cl{char}erk")):
         found = checked(text)
         assert not found.is_sound
@@ -27,7 +27,7 @@ def test_characters_that_hide_something(char: str) -> None:
 
 
 def test_a_lone_surrogate_in_a_file() -> None:
-    """R-P4: text that is no text."""
+    """R-P2: text that is no text."""
     assert not checked(GOOD.replace("clerk", "\ud800")).is_sound
 
 
@@ -47,13 +47,13 @@ def test_a_lone_surrogate_in_a_file() -> None:
     ],
 )
 def test_annotations_that_nearly_mean_something(text: str) -> None:
-    """R-P4: a typo in an annotation must not quietly drop an approval or an obligation."""
+    """R-P2: a typo in an annotation must not quietly drop an approval or an obligation."""
     with pytest.raises(InvalidPolicy):
         engine(text)
 
 
 def test_two_files_cannot_share_an_id() -> None:
-    """R-P6: a second policy of the same id must not replace the first in records or slices."""
+    """R-L5: a second policy of the same id must not replace the first in records or slices."""
     forbid = '@id("ok") forbid (principal, action, resource);'
     for files in ({"a.cedar": GOOD, "b.cedar": forbid}, {"a.cedar": forbid, "b.cedar": GOOD}):
         with pytest.raises(InvalidPolicy, match="is taken"):
@@ -70,7 +70,7 @@ def test_two_files_cannot_share_an_id() -> None:
     ],
 )
 def test_what_ends_a_policy(text: str) -> None:
-    """R-P4: semicolons, quotes and comment marks inside strings and comments end nothing; we cut as Cedar does."""
+    """R-P2: semicolons, quotes and comment marks inside strings and comments end nothing; we cut as Cedar does."""
     from cedarpy import _internal as cedar
 
     policies, problems = read({"a.cedar": text})
@@ -80,7 +80,7 @@ def test_what_ends_a_policy(text: str) -> None:
 
 
 def test_the_parser_alone_would_end_the_process() -> None:
-    """R-P4: what the nesting limit is for: without it, one policy file kills the gateway."""
+    """R-P2: what the nesting limit is for: without it, one policy file kills the gateway."""
     code = (
         "from cedarpy import _internal as cedar; n = 100_000;"
         "cedar.policies_to_pst('permit (principal, action, resource) when { ' + '(' * n + 'true' + ')' * n + ' };')"
@@ -92,11 +92,11 @@ def test_the_parser_alone_would_end_the_process() -> None:
 
 @pytest.mark.parametrize("call", ['unknown("x")', 'unknown("context")', 'error("x")', 'Cedar::decimal("1.0")', 'offset("1ms")'])
 def test_functions_that_are_not_the_authors(call: str) -> None:
-    """R-P4: the engine's own inner functions are refused in policies."""
+    """R-P2: the engine's own inner functions are refused in policies."""
     assert not checked(f'@id("a") permit (principal, action, resource) when {{ {call} == {call} }};').is_sound
 
 
 def test_thousands_of_policies_and_problems_stay_bounded() -> None:
-    """R-P4: a flood of broken policies is a list of problems."""
+    """R-P2: a flood of broken policies is a list of problems."""
     found = checked("permit (;" * 500)
     assert 0 < len(found.errors) <= 1000

@@ -154,13 +154,13 @@ def differences(test: Suite, request: Mapping[str, Any], answer: cedar.Answer, h
 
 
 def test_handwritten() -> None:
-    """R-P4: Cedar's handwritten suites, every request."""
+    """R-P2: Cedar's handwritten suites, every request."""
     seen = check(handwritten())
     assert seen["asked"] > 50
 
 
 def test_generated() -> None:
-    """R-P4: all 62,472 generated requests give the decision, the reasons and the errors that Cedar's specification does."""
+    """R-P2: all 62,472 generated requests give the decision, the reasons and the errors that Cedar's specification does."""
     seen = check(generated())
     assert seen["asked"] == 62_472
     assert seen["sliced"] > 50_000, seen

@@ -23,6 +23,6 @@ def engine() -> PolicyEngine:
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.where}: {row.name}" for row in ROWS])
 def test_row(engine: PolicyEngine, row: Row) -> None:
-    """R-P4: principal, action, resource, context → decision and deciding policy."""
+    """R-P2: principal, action, resource, context → decision and deciding policy."""
     (outcome,) = run(engine, (row,))
     assert outcome.is_ok, "; ".join(outcome.differences)

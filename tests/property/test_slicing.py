@@ -157,7 +157,7 @@ def asked_as(uid: Uid, action: Action, built: str) -> cedar.Question:
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(policies(), st.lists(requests(), min_size=1, max_size=4))
 def test_slice_and_pruned_equal_the_whole(text: str, asked: list[tuple[Session, Action, Origins, Context]]) -> None:
-    """R-P4: per link the same answer, the same deciding policies, the same errors, also when asked twice."""
+    """R-P2: per link the same answer, the same deciding policies, the same errors, also when asked twice."""
     found = engine(text).snapshot
     everything = cedar_internal.PolicySet.from_str(text)
     for opened, action, origins, about in [*asked, *asked]:
@@ -199,7 +199,7 @@ def test_slice_and_pruned_equal_the_whole(text: str, asked: list[tuple[Session, 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(policies(), requests())
 def test_a_decision_is_never_wider_than_its_links(text: str, asked: tuple[Session, Action, Origins, Context]) -> None:
-    """R-P1, R-B4: an allow means every link was allowed; a hold means every link is permitted but for requestable forbids."""
+    """R-P2, R-B4: an allow means every link was allowed; a hold means every link is permitted but for requestable forbids."""
     opened, action, origins, about = asked
     found = engine(text)
     decision = found.decide(opened, action, origins, about)

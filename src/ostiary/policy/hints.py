@@ -22,7 +22,7 @@ def warnings(policies: Sequence[Policy], schema: PolicySchema, graph: EntityGrap
     for policy in policies:
         yield from _never(policy, known, has_actions=bool(covered[policy.id]))
         yield from _open(policy)
-        yield from _unliftable(policy)
+        yield from _unliftable(policy, known["Role"] | known["Group"])
     blanket = [policy for policy in policies if not policy.node.clauses and not policy.is_shadow and policy.approval is None]
     for policy in policies:
         other = next((each for each in blanket if _hides(each, policy, covered)), None)
@@ -47,8 +47,13 @@ def _open(policy: Policy) -> Iterator[Problem]:
         yield policy.problem("permits without any condition to everyone", is_warning=True)
 
 
-def _unliftable(policy: Policy) -> Iterator[Problem]:
-    if policy.approval is not None and not any(path[:1] in ((), ("approval",)) for path in mentions(policy.node)):
+def _unliftable(policy: Policy, groups: frozenset[str]) -> Iterator[Problem]:
+    if policy.approval is None:
+        return
+    if policy.approval.group not in groups:
+        message = f"nobody can approve it: nobody registered is in `{policy.approval.group}`{nearest(policy.approval.group, groups)}"
+        yield policy.problem(message, "approval", is_warning=True)
+    if not any(path[:1] in ((), ("approval",)) for path in mentions(policy.node)):
         message = "no approval lifts it: add `unless { context has approval && context.approval.group == … }`"
         yield policy.problem(message, "approval", is_warning=True)
 

@@ -73,7 +73,9 @@ def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Or
     ids, reasons = _ids(forbids), _because(forbids)
     if origins.unsafe and any(policy.reads_origin for policy in forbids):
         return Decision(Effect.DENY, "untrusted_argument", ids, reasons, revision, remedy=_source(origins))
-    return Decision(Effect.DENY, "forbidden", ids, reasons, revision, remedy=f"policy {', '.join(ids)} must not apply: see its reason")
+    return Decision(
+        Effect.DENY, "forbidden", ids, reasons, revision, remedy=f"no approval lifts {', '.join(ids)}: its reason says when it applies"
+    )
 
 
 def _source(origins: Origins) -> str:

@@ -78,12 +78,12 @@ GOOD = '@id("ok") permit (principal in Role::"clerk", action in Action::"read", 
     ],
 )
 def test_refused_with_its_place(text: str, expected: str) -> None:
-    """R-P4: file, line, column, nearest name."""
+    """R-P2: file, line, column, nearest name."""
     assert any(expected in str(problem) for problem in check(text).errors), "\n".join(map(str, check(text).errors))
 
 
 def test_all_problems_are_listed_and_nothing_changes() -> None:
-    """R-P4: a version with any problem is refused whole; the old one keeps deciding."""
+    """R-P2: a version with any problem is refused whole; the old one keeps deciding."""
     found = engine(GOOD)
     revision = found.revision
     bad = {"a.cedar": GOOD, "b.cedar": '@id("x") permit (principal in Rol::"a", action, resource);', "c.cedar": "permit"}
@@ -96,7 +96,7 @@ def test_all_problems_are_listed_and_nothing_changes() -> None:
 
 
 def test_a_first_version_that_is_refused_leaves_nothing_loaded() -> None:
-    """R-P4: no policy = no traffic."""
+    """R-P2: no policy = no traffic."""
     found = PolicyEngine()
     with pytest.raises(InvalidPolicy):
         found.load(registry(), PolicyVersion({"a.cedar": "nonsense"}))
@@ -112,10 +112,14 @@ def test_a_first_version_that_is_refused_leaves_nothing_loaded() -> None:
         (f'{GOOD} @id("b") permit (principal in Role::"clerk", action == Action::"files/read", resource);', "decides nothing: `ok`"),
         (f'{GOOD} @id("b") forbid (principal, action, resource);', "decides nothing: `b`"),
         ('@id("a") @approval("finance") forbid (principal, action, resource) when { context.session.denied > 3 };', "no approval lifts it"),
+        (
+            '@id("a") @approval("finanze") forbid (principal, action, resource) unless { context has approval };',
+            "in `finanze` (nearest: `finance`)",
+        ),
     ],
 )
 def test_warned_of(text: str, expected: str) -> None:
-    """R-P4: valid and probably not meant."""
+    """R-P2: valid and probably not meant."""
     found = check(text)
     assert found.is_sound
     assert any(expected in str(warning) for warning in found.warnings), "\n".join(map(str, found.warnings))
@@ -123,7 +127,7 @@ def test_warned_of(text: str, expected: str) -> None:
 
 
 def test_no_warning_without_cause() -> None:
-    """R-P4: warnings that mean nothing are not read."""
+    """R-P2: warnings that mean nothing are not read."""
     assert check(GOOD).warnings == ()
     assert (
         check(f'{GOOD} @id("b") @redact("pii") permit (principal in Role::"clerk", action == Action::"files/read", resource);').warnings
@@ -132,7 +136,7 @@ def test_no_warning_without_cause() -> None:
 
 
 def test_a_very_large_file_is_refused() -> None:
-    """R-P4: every size is bounded."""
+    """R-P2: every size is bounded."""
     assert "at most" in first("//" + "x" * 1_000_001)
 
 
@@ -153,5 +157,5 @@ def test_a_very_large_file_is_refused() -> None:
     ],
 )
 def test_a_deeply_nested_policy_is_refused(count: int, opening: str, middle: str, closing: str) -> None:
-    """R-P4: nesting that would overflow the parser's stack is a problem with a place, not the end of the process."""
+    """R-P2: nesting that would overflow the parser's stack is a problem with a place, not the end of the process."""
     assert "a.cedar:1:" in first(f'@id("a") permit (principal, action, resource) when {{ {opening * count}{middle}{closing * count} }};')

@@ -26,7 +26,7 @@ PAY_MUCH = call("payments/pay", account="AT1", amount=5000.5)
 
 
 def test_every_link_allowed_is_an_allow_with_its_reasons() -> None:
-    """R-P1: an allow names the policies that decided and the version."""
+    """R-P2: an allow names the policies that decided and the version."""
     found = engine(PAYERS)
     decision = decide(found, PAY)
     assert decision.effect is Effect.ALLOW
@@ -41,7 +41,7 @@ def test_every_link_allowed_is_an_allow_with_its_reasons() -> None:
     "links", [("user:bob", "agent:invoice-bot"), ("user:alice", "agent:helper"), ("user:alice", "agent:helper", "agent:invoice-bot")]
 )
 def test_one_link_not_allowed_refuses_the_chain(links: tuple[str, ...]) -> None:
-    """R-P1, R-K1: rights are the intersection of every link."""
+    """R-P2: rights are the intersection of every link."""
     decision = decide(PAYERS, PAY, *links)
     assert decision.effect is Effect.DENY
     assert decision.code == "not_granted"
@@ -49,7 +49,7 @@ def test_one_link_not_allowed_refuses_the_chain(links: tuple[str, ...]) -> None:
 
 
 def test_an_autonomous_agent_stands_alone() -> None:
-    """R-P1: without a user link only the agent is asked, and `context.session.user` is absent."""
+    """R-P2: without a user link only the agent is asked, and `context.session.user` is absent."""
     assert decide(PAYERS, PAY, "agent:invoice-bot").effect is Effect.ALLOW
     lone = PAYERS.replace("resource);", "resource) when { context.session has user };")
     assert decide(lone, PAY, "agent:invoice-bot").effect is Effect.DENY
@@ -57,14 +57,14 @@ def test_an_autonomous_agent_stands_alone() -> None:
 
 
 def test_nothing_loaded_and_nothing_written_both_deny() -> None:
-    """R-P1: default deny."""
+    """R-P2: default deny."""
     decision = PolicyEngine().decide(session(), PAY, Origins(), Context(200.0))
     assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
     assert decide("", PAY).code == "not_granted"
 
 
 def test_a_forbid_says_why() -> None:
-    """R-P1: a refusal names the policy and its reason."""
+    """R-P2: a refusal names the policy and its reason."""
     decision = decide(PAYERS + '@id("closed") @because("closed on sundays") forbid (principal, action, resource);', PAY)
     assert (decision.effect, decision.code, decision.policies) == (Effect.DENY, "forbidden", ("closed",))
     assert decision.reasons == ("closed on sundays",)
@@ -102,7 +102,7 @@ def test_a_firm_forbid_beside_a_requestable_one_is_a_denial() -> None:
 
 
 def test_an_untrusted_argument_is_named_with_its_origin_and_its_remedy() -> None:
-    """R-K3: the refusal says which argument, where it came from, and what would make it acceptable."""
+    """R-K1: the refusal says which argument, where it came from, and what would make it acceptable."""
     decision = decide(PAYERS + ORIGIN, PAY, origins=UNTRUSTED)
     assert decision.code == "untrusted_argument"
     assert "`account` came from somebody's text" in decision.remedy
@@ -138,13 +138,13 @@ def test_a_shadow_policy_decides_nothing() -> None:
 
 
 def test_group_and_server_may_share_a_name() -> None:
-    """R-P4: `payments` the server and `payments` the group are one action group."""
+    """R-P2: `payments` the server and `payments` the group are one action group."""
     assert decide(PAYERS, call("payments/refund", payment="p-1")).effect is Effect.ALLOW
     assert decide(PAYERS, call("mail/send", to="x@example.com")).code == "not_granted"
 
 
 def test_the_whole_context_can_be_read() -> None:
-    """R-P4: every attribute the vocabulary promises, with its type."""
+    """R-P2: every attribute the vocabulary promises, with its type."""
     text = """
     @id("all") permit (principal, action == Action::"payments/pay", resource) when {
       context.arguments.account == "AT1" && context.arguments.amount.lessThan(decimal("11.0")) && !(context.arguments has memo)
@@ -167,7 +167,7 @@ def test_the_whole_context_can_be_read() -> None:
 
 
 def test_principal_attributes_and_tags_can_be_read() -> None:
-    """R-P4: what the registry knows of people and agents is there for policies."""
+    """R-P2: what the registry knows of people and agents is there for policies."""
     text = """
     @id("people") permit (principal is User, action, resource)
       when { principal has email && principal.email like "*@example.com" && principal.hasTag("department") && principal.getTag("department") == "finance" };
@@ -191,7 +191,7 @@ def test_a_model_call_is_decided_on_what_the_model_accepts() -> None:
 
 
 def test_a_listing_shows_what_could_be_allowed_or_held() -> None:
-    """R-B1, R-P1: arguments and origins open, principals, session and resource known."""
+    """R-P2: arguments and origins open, principals, session and resource known."""
     found = engine(
         PAYERS + LIMIT + ORIGIN + '@id("l") forbid (principal, action, resource) when { context.session.labels.contains("phi") };'
     )
@@ -212,7 +212,7 @@ def test_a_listing_shows_what_is_always_held() -> None:
 
 
 def test_roles_are_those_of_the_registry_not_of_the_session() -> None:
-    """R-K1: a role taken away is gone at the next decision, whatever the session remembers."""
+    """R-P6: a role taken away is gone at the next decision, whatever the session remembers."""
     before = registry()
     found = engine(PAYERS, before)
     opened = session(over=before)
@@ -222,10 +222,10 @@ def test_roles_are_those_of_the_registry_not_of_the_session() -> None:
     assert found.decide(opened, PAY, Origins(), Context(200.0)).code == "not_granted"
 
 
-def test_the_same_id_under_two_types_is_two_questions() -> None:
-    """R-P1: an answer is remembered for exactly one question, the resource's type included."""
-    text = '@id("s") permit (principal, action == Action::"open_session", resource is Agent);'
-    found = engine(text)
+@pytest.mark.parametrize("rule", ["resource is Agent);", "resource) when { resource is Agent };"])
+def test_the_same_id_under_two_types_is_two_questions(rule: str) -> None:
+    """R-P2: an answer is remembered for exactly one question, the resource's type included."""
+    found = engine(f'@id("s") permit (principal, action == Action::"open_session", {rule}')
     for kind, effect in (("Agent", Effect.ALLOW), ("Session", Effect.DENY), ("Agent", Effect.ALLOW)):
         action = Action(Boundary.USER_AGENT, "open", "open_session", Resource(kind, "helper"), "session:open")
         assert decide(found, action, "user:alice").effect is effect

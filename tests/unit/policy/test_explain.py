@@ -19,7 +19,7 @@ CHAIN = ("user:alice", "agent:invoice-bot")
 
 
 def test_an_allow_names_file_and_line() -> None:
-    """R-P6: the answer is a policy's text, where it stands, and for which links."""
+    """R-P4: the answer is a policy's text, where it stands, and for which links."""
     found = explain(engine(TEXT), Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5}))
     assert found.effect == "allow"
     (line,) = found.lines
@@ -30,7 +30,7 @@ def test_an_allow_names_file_and_line() -> None:
 
 
 def test_a_refusal_and_a_hold_name_their_policies() -> None:
-    """R-P6: with arguments the answer is the decision itself."""
+    """R-P4: with arguments the answer is the decision itself."""
     refused = explain(engine(TEXT), Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5}, origins=UNTRUSTED))
     assert (refused.effect, [line.policy for line in refused.lines]) == ("deny", ["origin"])
     held = explain(engine(TEXT), Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5000}))
@@ -39,7 +39,7 @@ def test_a_refusal_and_a_hold_name_their_policies() -> None:
 
 
 def test_without_arguments_it_says_what_it_depends_on() -> None:
-    """R-P6: what matters is named, what does not is not."""
+    """R-P4: what matters is named, what does not is not."""
     found = explain(engine(TEXT), Case(CHAIN, "payments/pay"))
     assert found.effect == "depends"
     assert {line.policy for line in found.lines} == {"payers-pay", "limit", "origin"}
@@ -52,7 +52,7 @@ def test_without_arguments_it_says_what_it_depends_on() -> None:
 
 
 def test_always_held_is_a_hold_without_arguments() -> None:
-    """R-P6: certain although the arguments are open."""
+    """R-P4: certain although the arguments are open."""
     text = (
         TEXT["payers.cedar"]
         + '@id("ask") @approval("finance") forbid (principal, action in Action::"payments", resource) unless { context has approval };'
@@ -73,13 +73,13 @@ def test_always_held_is_a_hold_without_arguments() -> None:
     ],
 )
 def test_names_that_mean_nothing_are_refused(case: Case, expected: str) -> None:
-    """R-P6: a typo is not an answer."""
+    """R-P4: a typo is not an answer."""
     with pytest.raises((NotFound, Invalid)) as refused:
         explain(engine(TEXT), case)
     assert expected in refused.value.detail
 
 
 def test_cedar_spelling_of_principals_and_resources() -> None:
-    """R-P6: names may be written as policies write them."""
+    """R-P4: names may be written as policies write them."""
     case = Case(('User::"alice"', 'Agent::"invoice-bot"'), "payments/pay", 'Tool::"payments/pay"', {"account": "A", "amount": 1})
     assert explain(engine(TEXT), case).effect == "allow"

@@ -21,7 +21,7 @@ EXPLAINED = Path(__file__).parents[3] / "docs" / "explanation" / "starter-pack.m
 
 @pytest.mark.parametrize("over", [registry(), registry(tools={}), Registry()], ids=["company", "unconnected", "empty"])
 def test_the_starter_pack_loads_everywhere(over: Registry) -> None:
-    """R-P4: what names servers you do not have is left out; the rest validates strictly."""
+    """R-P2: what names servers you do not have is left out; the rest validates strictly."""
     pack = packs.load("starter", generate(over))
     engine = PolicyEngine()
     engine.load(over, PolicyVersion(pack.files))
@@ -30,7 +30,7 @@ def test_the_starter_pack_loads_everywhere(over: Registry) -> None:
 
 
 def test_one_idea_a_file_with_its_reason() -> None:
-    """R-P4: a file is named after its only policy, which says why."""
+    """R-P2: a file is named after its only policy, which says why."""
     schema = generate(registry())
     found = check(packs.load("starter", schema).files, registry())
     assert found.is_sound
@@ -42,7 +42,7 @@ def test_one_idea_a_file_with_its_reason() -> None:
 
 
 def test_every_policy_is_explained() -> None:
-    """R-P4: the page names each policy of the pack and shows its text."""
+    """R-P2: the page names each policy of the pack and shows its text."""
     text = EXPLAINED.read_text("utf-8")
     pack = packs.load("starter", generate(registry()))
     for file, policy in pack.files.items():
@@ -53,7 +53,7 @@ def test_every_policy_is_explained() -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../packs", "", "starter/.."])
 def test_an_unknown_pack_is_not_found(name: str) -> None:
-    """R-P4: a pack's name is a name, never a path."""
+    """R-P2: a pack's name is a name, never a path."""
     with pytest.raises(NotFound):
         packs.load(name, generate(registry()))
 
@@ -64,14 +64,14 @@ PAGES = [EXPLAINED, DOCS / "how-to" / "write-a-policy.md", DOCS / "reference" / 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_every_policy_in_the_docs_is_sound(page: Path) -> None:
-    """R-P4: what the docs show can be pasted and loads."""
+    """R-P2: what the docs show can be pasted and loads."""
     for number, block in enumerate(re.findall(r"```cedar\n(.*?)```", page.read_text("utf-8"), re.DOTALL)):
         found = check({f"{page.stem}-{number}.cedar": block}, registry())
         assert found.is_sound, "\n".join(map(str, found.errors))
 
 
 def test_the_decision_table_in_the_docs_passes() -> None:
-    """R-P4: the example table comes out as it says."""
+    """R-P2: the example table comes out as it says."""
     (table,) = re.findall(r"```yaml\n(.*?)```", PAGES[1].read_text("utf-8"), re.DOTALL)
     engine = PolicyEngine()
     engine.load(registry(), PolicyVersion(packs.load("starter", generate(registry())).files))
@@ -79,7 +79,7 @@ def test_the_decision_table_in_the_docs_passes() -> None:
 
 
 def test_the_vocabulary_page_names_everything() -> None:
-    """R-P4: every type, attribute, action, group, annotation and code that exists is documented."""
+    """R-P2: every type, attribute, action, group, annotation and code that exists is documented."""
     text = PAGES[2].read_text("utf-8")
     schema = generate(registry())
     names = {*OTHER_ACTIONS, *TOOL_GROUPS, *KNOWN, *schema.document[""]["entityTypes"]}

@@ -9,7 +9,7 @@ from tests.support.policy import SAFE, STRING, call, decide, engine, registry, t
 
 
 def test_every_tool_is_an_action_in_the_groups_that_fit() -> None:
-    """R-P4: call_tool, server, declared groups, effect and external by confirmed profile."""
+    """R-P2: call_tool, server, declared groups, effect and external by confirmed profile."""
     schema = generate(registry())
     assert schema.actions["payments/pay"].groups == {"call_tool", "payments", "irreversible", "external"}
     assert schema.actions["payments/refund"].groups == {"call_tool", "payments", "reversible", "external"}
@@ -17,7 +17,7 @@ def test_every_tool_is_an_action_in_the_groups_that_fit() -> None:
 
 
 def test_unconfirmed_counts_as_irreversible_and_external() -> None:
-    """R-P4: a guess relaxes nothing."""
+    """R-P2: a guess relaxes nothing."""
     guessed = tool("files", "peek", {"path": STRING}, profile=Profile("read", external=False, confirmed=False))
     shape = generate(registry(guessed)).actions["files/peek"]
     assert {"irreversible", "external"} <= shape.groups
@@ -25,13 +25,13 @@ def test_unconfirmed_counts_as_irreversible_and_external() -> None:
 
 
 def test_a_free_form_tool_counts_as_unconfirmed() -> None:
-    """R-P4: what policy cannot see into is not trusted to be a read."""
+    """R-P2: what policy cannot see into is not trusted to be a read."""
     loose = tool("files", "query", {"filter": {}}, profile=SAFE)
     assert {"irreversible", "external"} <= generate(registry(loose)).actions["files/query"].groups
 
 
 def test_the_schema_prints_as_cedar_and_reads_back() -> None:
-    """R-P4: `ostiary policy schema` prints something Cedar accepts, whatever the tools are called."""
+    """R-P2: `ostiary policy schema` prints something Cedar accepts, whatever the tools are called."""
     odd = tool("files", 'we"ird \\ näme\n', {'qu"ote\n': STRING, "ünï": STRING}, profile=SAFE)
     schema = generate(registry(odd))
     assert str(cedar.Schema.from_str(schema.text)) == schema.text
@@ -40,7 +40,7 @@ def test_the_schema_prints_as_cedar_and_reads_back() -> None:
 
 
 def test_a_name_of_ours_makes_no_group() -> None:
-    """R-P4: a server called `read` does not put its tools under a rule about reading."""
+    """R-P2: a server called `read` does not put its tools under a rule about reading."""
     shell = tool("read", "shell", {"command": STRING})
     over = registry(
         shell, servers={**registry().servers, "read": Server("read")}, groups={"generate": Group("generate", frozenset({"read/shell"}))}
@@ -53,7 +53,7 @@ def test_a_name_of_ours_makes_no_group() -> None:
 
 
 def test_same_registry_same_revision() -> None:
-    """R-P4: the revision names the schema, whatever order things were registered in."""
+    """R-P2: the revision names the schema, whatever order things were registered in."""
     one, other = registry(), registry()
     assert generate(one).revision == generate(other).revision
     reordered = registry(tools=dict(reversed(list(one.tools.items()))))
@@ -61,7 +61,7 @@ def test_same_registry_same_revision() -> None:
 
 
 def test_entities_validate_against_the_schema() -> None:
-    """R-P4: everything registered has the attributes the vocabulary promises."""
+    """R-P2: everything registered has the attributes the vocabulary promises."""
     over = registry()
     graph = EntityGraph(over, generate(over))
     assert graph.within(("Tool", "payments/pay")) == {("Tool", "payments/pay"), ("Server", "payments"), ("Group", "payments")}
@@ -70,7 +70,7 @@ def test_entities_validate_against_the_schema() -> None:
 
 
 def test_rules_on_groups_without_tools_validate() -> None:
-    """R-P4: a policy about a registered server loads before the server connects."""
+    """R-P2: a policy about a registered server loads before the server connects."""
     empty = registry(tools={})
     engine(
         '@id("p") permit (principal in Role::"payer", action in Action::"payments", resource) when { context.control.origin == "user" };',

@@ -39,7 +39,7 @@ class Company:
 
 
 async def test_a_change_is_recorded_with_who_why_and_diff() -> None:
-    """R-L5, R-P6: one change entry, before the version decides."""
+    """R-L5: one change entry, before the version decides."""
     company = Company()
     assert company.effect() is Effect.DENY
     version = await company.store.apply(READ, "bob", "clerks need their mail")
@@ -53,7 +53,7 @@ async def test_a_change_is_recorded_with_who_why_and_diff() -> None:
 
 
 async def test_nothing_changes_when_a_policy_is_wrong() -> None:
-    """R-P4: refused with every problem, not recorded, not stored."""
+    """R-P2: refused with every problem, not recorded, not stored."""
     company = Company()
     await company.store.apply(READ, "bob", "first")
     with pytest.raises(InvalidPolicy):
@@ -63,7 +63,7 @@ async def test_nothing_changes_when_a_policy_is_wrong() -> None:
 
 
 async def test_no_record_no_change() -> None:
-    """R-P6: when the ledger cannot write, the old version keeps deciding and nothing is stored."""
+    """R-L5: when the ledger cannot write, the old version keeps deciding and nothing is stored."""
     company = Company()
     company.ledger.fails = True
     with pytest.raises(LedgerUnavailable):
@@ -74,7 +74,7 @@ async def test_no_record_no_change() -> None:
 
 
 async def test_no_store_no_change() -> None:
-    """R-P6: when the store cannot write, the old version keeps deciding, also after a restart."""
+    """R-L5: when the store cannot write, the old version keeps deciding, also after a restart."""
     company = Company()
     company.state.fails = True
     with pytest.raises(Unavailable):
@@ -86,7 +86,7 @@ async def test_no_store_no_change() -> None:
 
 @pytest.mark.parametrize(("by", "why"), [("", "because"), ("bob", ""), ("bob", "  ")])
 async def test_a_change_needs_who_and_why(by: str, why: str) -> None:
-    """R-P6: no anonymous or unexplained change."""
+    """R-L5: no anonymous or unexplained change."""
     company = Company()
     with pytest.raises(Invalid):
         await company.store.apply(READ, by, why)
@@ -94,7 +94,7 @@ async def test_a_change_needs_who_and_why(by: str, why: str) -> None:
 
 
 async def test_versions_survive_a_restart() -> None:
-    """R-P6: the version activated last decides again, with the same revision."""
+    """R-L5: the version activated last decides again, with the same revision."""
     company = Company()
     version = await company.store.apply(READ, "bob", "first")
     company.start(registry())
@@ -104,7 +104,7 @@ async def test_versions_survive_a_restart() -> None:
 
 
 async def test_rollback_is_one_command_and_a_change_of_its_own() -> None:
-    """R-P6: an old version's files decide again; history keeps all three steps."""
+    """R-L5: an old version's files decide again; history keeps all three steps."""
     company = Company()
     first = await company.store.apply(READ, "bob", "first")
     await company.store.apply(PAY, "bob", "second")
@@ -121,7 +121,7 @@ async def test_rollback_is_one_command_and_a_change_of_its_own() -> None:
 
 @pytest.mark.parametrize("revision", ["", "ffff", "../x"])
 async def test_an_unknown_version_is_not_found(revision: str) -> None:
-    """R-P6: rollback to what never was changes nothing."""
+    """R-L5: rollback to what never was changes nothing."""
     company = Company()
     await company.store.apply(READ, "bob", "first")
     with pytest.raises(NotFound):
@@ -130,7 +130,7 @@ async def test_an_unknown_version_is_not_found(revision: str) -> None:
 
 
 async def test_a_stored_version_that_is_not_its_hash_stops_the_start() -> None:
-    """R-P6: versions are immutable."""
+    """R-L5: versions are immutable."""
     company = Company()
     version = await company.store.apply(READ, "bob", "first")
     body = company.state.documents[VERSIONS, version.revision]
@@ -140,7 +140,7 @@ async def test_a_stored_version_that_is_not_its_hash_stops_the_start() -> None:
 
 
 async def test_a_schema_change_that_fits_is_a_new_version() -> None:
-    """R-P4, R-P6: the revision covers policies and schema, and the change is recorded."""
+    """R-L5: the revision covers policies and schema, and the change is recorded."""
     company = Company()
     first = await company.store.apply(LIMIT, "bob", "first")
     assert await company.store.refresh(registry(tool("files", "list", {"path": STRING}, profile=SAFE))) == ()
@@ -151,7 +151,7 @@ async def test_a_schema_change_that_fits_is_a_new_version() -> None:
 
 
 async def test_the_same_registry_again_changes_nothing() -> None:
-    """R-P6: refreshing is idempotent."""
+    """R-L5: refreshing is idempotent."""
     company = Company()
     first = await company.store.apply(LIMIT, "bob", "first")
     await company.store.refresh(registry())
@@ -163,7 +163,7 @@ RENAMED = tool("payments", "pay", {"account": STRING, "total": NUMBER}, ("accoun
 
 
 async def test_a_tool_that_loses_the_argument_a_limit_looks_at_denies() -> None:
-    """R-P4: `amount` became `total`: the limit would never fire, so the tool denies and the rest goes on."""
+    """R-P2: `amount` became `total`: the limit would never fire, so the tool denies and the rest goes on."""
     company = Company()
     first = await company.store.apply({**LIMIT, **READ}, "bob", "first")
     findings = await company.store.refresh(registry(RENAMED))
@@ -179,7 +179,7 @@ async def test_a_tool_that_loses_the_argument_a_limit_looks_at_denies() -> None:
 
 
 async def test_the_finding_survives_a_restart_and_ends_with_a_mended_policy() -> None:
-    """R-P4: what the policies were checked with is kept; a version written for the new tool lifts the block."""
+    """R-P2: what the policies were checked with is kept; a version written for the new tool lifts the block."""
     company = Company()
     await company.store.apply(LIMIT, "bob", "first")
     company.start(registry(RENAMED))
@@ -192,7 +192,7 @@ async def test_the_finding_survives_a_restart_and_ends_with_a_mended_policy() ->
 
 
 async def test_an_argument_lost_while_another_tool_keeps_it_still_blocks() -> None:
-    """R-P4: the guard stays valid because of a sibling, so Cedar would say nothing."""
+    """R-P2: the guard stays valid because of a sibling, so Cedar would say nothing."""
     sibling = tool("payments", "transfer", {"amount": NUMBER})
     company = Company(registry(sibling))
     await company.store.apply(LIMIT, "bob", "first")
@@ -203,7 +203,7 @@ async def test_an_argument_lost_while_another_tool_keeps_it_still_blocks() -> No
 
 
 async def test_a_server_that_is_not_there_yet_does_not_stop_the_start() -> None:
-    """R-P4: a policy that names a missing tool keeps deciding for the others."""
+    """R-P2: a policy that names a missing tool keeps deciding for the others."""
     company = Company()
     await company.store.apply({**PAY, **READ}, "bob", "first")
     gone = {name: each for name, each in registry().tools.items() if name != "payments/pay"}

@@ -16,7 +16,7 @@ rows:
 
 
 def test_rows_come_out_as_expected() -> None:
-    """R-P4: every row is asked and named."""
+    """R-P2: every row is asked and named."""
     outcomes = run(engine(POLICY), read(GOOD))
     assert [each.is_ok for each in outcomes] == [True, True]
     assert [each.row.name for each in outcomes] == ["small", "row 2"]
@@ -34,7 +34,7 @@ def test_rows_come_out_as_expected() -> None:
     ],
 )
 def test_a_row_that_differs_says_how(change: tuple[str, str], expected: str) -> None:
-    """R-P4: expected and got."""
+    """R-P2: expected and got."""
     failed = [each for each in run(engine(POLICY), read(GOOD.replace(*change))) if not each.is_ok]
     assert len(failed) == 1
     assert any(expected in difference for difference in failed[0].differences), failed[0].differences
@@ -62,7 +62,7 @@ def test_a_row_that_differs_says_how(change: tuple[str, str], expected: str) -> 
     ],
 )
 def test_a_table_that_cannot_be_read_says_where(text: str, expected: str) -> None:
-    """R-P4: unknown key = error with place and nearest name."""
+    """R-P2: unknown key = error with place and nearest name."""
     with pytest.raises(InvalidConfig) as refused:
         read(text)
     assert expected in refused.value.detail
