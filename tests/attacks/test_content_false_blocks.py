@@ -52,3 +52,23 @@ def test_large_honest_data_is_not_blocked() -> None:
         "a.b.c/d-e_f 0x1F " * 15_000,
     ):
         assert not refused(text, "mail/send"), text[:20]
+
+
+def test_tool_schemas_in_a_prompt_are_no_secrets() -> None:
+    """R-K2: a request that describes a parameter called `password` or `api_key` holds none."""
+    fields = {
+        name: {"type": "string", "max_length_64": "x", "description": "at least 12 characters, 1 digit"}
+        for name in ("password", "api_key", "client_secret", "aws")
+    }
+    body = {
+        **prompt("log in"),
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": "login", "parameters": {"type": "object", "properties": fields, "required": list(fields)}},
+            }
+        ],
+    }
+    made = passage(body, to="gpt")
+    assert (SET.inspect(made) or SET.shape(made)) is None
+    assert not made.detected

@@ -13,7 +13,7 @@ LARGE = 10**8
 
 
 def gather(value: Any) -> list[str]:
-    """Return the texts of a JSON value in order: strings, large integers, and keys as `key=` before their value."""
+    """Return the texts of a JSON value in order: strings, large integers, and keys before their value, as `key=` where it is a string."""
     out: list[str] = []
     _gather(value, out)
     return out
@@ -24,7 +24,7 @@ def _gather(value: Any, out: list[str]) -> None:
         out.append(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            out.append(f"{key}=")
+            out.append(f"{key}=" if isinstance(item, str) else key)
             _gather(item, out)
     elif isinstance(value, list | tuple):
         for item in value:
@@ -43,7 +43,7 @@ def rebuild(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        made = {_key(key, change): rebuild(item, change) for key, item in value.items()}
+        made = {_key(key, item, change): rebuild(item, change) for key, item in value.items()}
         if len(made) != len(value):
             raise InvalidAction(
                 "two keys of an object are the same once hidden or sensitive text is taken out", code="content_rejected", status=422
@@ -58,8 +58,8 @@ def rebuild(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _key(key: str, change: Callable[[str], str]) -> str:
-    text = f"{key}="
+def _key(key: str, item: Any, change: Callable[[str], str]) -> str:
+    text = f"{key}=" if isinstance(item, str) else key
     changed = change(text)
     return key if changed == text else changed.removesuffix("=")
 
