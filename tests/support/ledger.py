@@ -173,6 +173,12 @@ class _View:
     def named(self, handle: bytes) -> Identity | None:
         return next((row for row in self._store.identities.values() if row.handle == handle), None)
 
+    def identities(self) -> Iterator[Identity]:
+        yield from list(self._store.identities.values())
+
+    def data_keys(self) -> Iterator[DataKey]:
+        yield from list(self._store.data_keys.values())
+
     def data_key(self, key: bytes) -> DataKey | None:
         return self._store.data_keys.get(key)
 

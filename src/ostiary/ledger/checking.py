@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ostiary.core.errors import Corrupt, LedgerTampered
-from ostiary.ledger.leaf import FORMAT, skeleton
+from ostiary.ledger.leaf import FORMAT, Skeleton, skeleton
 from ostiary.ledger.note import Checkpoint, Verifier
 from ostiary.ledger.store import SealedPart
 from ostiary.ledger.tree import TILE_WIDTH, Tree
@@ -108,8 +108,7 @@ class Check:
                 if tree.size in self.wanted:
                     self.compare()
         self.entries += len(block)
-        for index, leaf in block:
-            self._entry(index, leaf, parts)
+        self._read(block, parts)
 
     def finish(self, where: str) -> None:
         """Report checkpoints that reach beyond what is there."""
@@ -152,21 +151,25 @@ class Check:
         self._is_lost = self._is_broken = True
         self.tree.size = expected
 
-    def _entry(self, index: int, raw: bytes, parts: Parts | None) -> None:
-        try:
-            leaf = skeleton(raw)
-        except LedgerTampered as error:
-            self.problem(error.detail, index)
-            return
-        if leaf.ledger != self.origin or leaf.v != FORMAT:
-            self.problem(f"the entry is of ledger `{leaf.ledger}` format {leaf.v}", index, leaf.id)
-        before = self._counters.get(leaf.node)
-        if before is not None and leaf.n != before + 1:
-            self.problem(f"node `{leaf.node}` counts {leaf.n} after {before}: an entry was dropped or repeated", index, leaf.id)
-        self._counters[leaf.node] = leaf.n
-        if parts is None:
-            return
-        sealed = parts.get(index, ())
+    def _read(self, block: Sequence[tuple[int, bytes]], parts: Parts | None) -> None:
+        """Check what each leaf says: whose it is, its node's counter, and its parts."""
+        origin, counters = self.origin, self._counters
+        for index, raw in block:
+            try:
+                leaf = skeleton(raw)
+            except LedgerTampered as error:
+                self.problem(error.detail, index)
+                continue
+            if leaf.ledger != origin or leaf.v != FORMAT:
+                self.problem(f"the entry is of ledger `{leaf.ledger}` format {leaf.v}", index, leaf.id)
+            node, count = leaf.node, leaf.n
+            if counters.get(node, count - 1) != count - 1:
+                self.problem(f"node `{node}` counts {count} after {counters[node]}: an entry was dropped or repeated", index, leaf.id)
+            counters[node] = count
+            if parts is not None and (leaf.parts or index in parts):
+                self._match(index, leaf, parts.get(index, ()))
+
+    def _match(self, index: int, leaf: Skeleton, sealed: Sequence[SealedPart]) -> None:
         if len(sealed) != len(leaf.parts):
             self.problem(f"{len(sealed)} of {len(leaf.parts)} parts are there, and nothing says that they were erased", index, leaf.id)
         for reference, part in zip(leaf.parts, sealed, strict=False):

@@ -64,6 +64,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     resource: str = ""
     session: str = ""
     subject: str = ""
+    """Whose data the parts are, where it is not the first person of user, actor, on_behalf_of and owner."""
     upstream_status: int = 0
     user: str = ""
     v: int

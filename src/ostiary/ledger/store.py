@@ -94,6 +94,14 @@ class LedgerSource(Protocol):
         """Return the identity row of a handle."""
         ...
 
+    def identities(self) -> Iterator[Identity]:
+        """Iterate every identity row."""
+        ...
+
+    def data_keys(self) -> Iterator[DataKey]:
+        """Iterate every data key."""
+        ...
+
     def data_key(self, key: bytes) -> DataKey | None:
         """Return a data key by id."""
         ...

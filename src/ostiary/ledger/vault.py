@@ -163,15 +163,22 @@ class Vault:
         except (InvalidTag, ValueError):
             raise LedgerTampered("the part does not open with its key: it or its key was changed") from None
 
-    def check_key(self, key: bytes) -> bool | None:
-        """Say whether a data key still opens; None when it is gone."""
-        row = self._source.data_key(key)
-        if row is None:
-            return None
+    def check_key(self, row: DataKey) -> bool:
+        """Say whether a data key opens and is found in each way it is looked for."""
         try:
-            return _open_key(self._unwrap_key(row)).id == key
+            self._unwrap_key(row)
         except LedgerTampered:
             return False
+        found = self._source.data_key(row.id), self._source.data_key_for(row.subject, row.retention, row.quarter)
+        return found == (row, row)
+
+    def check_identity(self, row: Identity) -> bool:
+        """Say whether a name opens, is the one its lookup and handle stand for, and is found by both."""
+        try:
+            name = self._unwrap(row.name, b"ostiary/name\0" + row.handle, "the name of a person").decode()
+        except (LedgerTampered, UnicodeError):
+            return False
+        return self._lookup(name) == row.lookup and (self._source.identity(row.lookup), self._source.named(row.handle)) == (row, row)
 
     def _lookup(self, name: str) -> bytes:
         return hmac.digest(self._index_key, b"ostiary/person\0" + unicodedata.normalize("NFC", name).encode(), "sha256")

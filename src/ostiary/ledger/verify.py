@@ -109,13 +109,18 @@ def _check_strays(source: LedgerSource, check: Check, size: int) -> None:
 
 
 def _check_keys(source: LedgerSource, check: Check, data_keys: set[bytes], keys: LedgerKeys | None) -> None:
-    vault = Vault(keys, source) if keys else None
     for key in sorted(data_keys):
-        stands = vault.check_key(key) if vault else (True if source.data_key(key) else None)
-        if stands is None:
+        if source.data_key(key) is None:
             check.problem(f"data key {key.hex()} is gone, and nothing says that it was erased")
-        elif not stands:
-            check.problem(f"data key {key.hex()} does not open: it was changed, or the key-encryption key is another one")
+    if keys is None:
+        return
+    vault = Vault(keys, source)
+    for row in source.data_keys():
+        if not vault.check_key(row):
+            check.problem(f"data key {row.id.hex()} does not open: it was changed, or the key-encryption key is another one")
+    for person in source.identities():
+        if not vault.check_identity(person):
+            check.problem(f"the identity behind person:{person.handle.hex()} does not open: it was changed, or the keys are others")
 
 
 def _check_index(source: LedgerSource, check: Check, index: LedgerIndex, size: int) -> None:

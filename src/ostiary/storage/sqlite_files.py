@@ -11,9 +11,10 @@ def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
         return _connect_readonly(path)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute("PRAGMA page_size=8192")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.execute("PRAGMA wal_autocheckpoint=2000")
     connection.execute("PRAGMA secure_delete=ON")
     return connection
 

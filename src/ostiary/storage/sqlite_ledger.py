@@ -118,22 +118,33 @@ class SqliteLedgerSource:
         return self._identity("handle", handle)
 
     def _identity(self, column: str, value: bytes) -> Identity | None:
-        sql = f"SELECT {_raw('lookup')}, {_raw('handle')}, {_raw('name')} FROM identities WHERE {column} = ?"
-        rows: Iterator[Any] = self._rows(self._keys_now(), sql, (value,))
-        return next((Identity(*row) for row in rows), None)
+        return next(self._identities(f"WHERE {column} = ?", value), None)
+
+    def identities(self) -> Iterator[Identity]:
+        """Iterate the table itself."""
+        return self._identities("NOT INDEXED")
+
+    def _identities(self, where: str, *values: object) -> Iterator[Identity]:
+        sql = f"SELECT {_raw('lookup')}, {_raw('handle')}, {_raw('name')} FROM identities {where}"
+        rows: Iterator[Any] = self._rows(self._keys_now(), sql, values)
+        return (Identity(*row) for row in rows)
 
     def data_key(self, key: bytes) -> DataKey | None:
         """Return a data key by id."""
-        return self._data_key("id = ?", key)
+        return next(self._data_keys("WHERE id = ?", key), None)
 
     def data_key_for(self, subject: bytes, retention: str, quarter: int) -> DataKey | None:
         """Return the data key of a subject, class and quarter."""
-        return self._data_key("subject = ? AND retention = ? AND quarter = ?", subject, retention, quarter)
+        return next(self._data_keys("WHERE subject = ? AND retention = ? AND quarter = ?", subject, retention, quarter), None)
 
-    def _data_key(self, where: str, *values: object) -> DataKey | None:
+    def data_keys(self) -> Iterator[DataKey]:
+        """Iterate the table itself."""
+        return self._data_keys("NOT INDEXED")
+
+    def _data_keys(self, where: str, *values: object) -> Iterator[DataKey]:
         columns = f"{_raw('id')}, {_raw('subject')}, CAST(retention AS TEXT), CAST(quarter AS INTEGER), {_raw('wrapped')}"
-        rows: Iterator[Any] = self._rows(self._keys_now(), f"SELECT {columns} FROM data_keys WHERE {where}", values)
-        return next((DataKey(*row) for row in rows), None)
+        rows: Iterator[Any] = self._rows(self._keys_now(), f"SELECT {columns} FROM data_keys {where}", values)
+        return (DataKey(*row) for row in rows)
 
     def _keys_now(self) -> sqlite3.Connection | None:
         if self._keys is None:

@@ -40,7 +40,6 @@ def test_forgetting_the_data_key_forgets_the_part() -> None:
     store.data_keys.clear()
     with pytest.raises(NotFound):
         vault.unseal(part, b"aad")
-    assert vault.check_key(part.key) is None
 
 
 def test_every_flipped_bit_of_a_sealed_part_shows() -> None:
@@ -76,9 +75,10 @@ def test_a_data_key_row_cannot_be_moved_or_swapped() -> None:
         row._replace(wrapped=bytes(60)),
     ):
         store.data_keys[part.key] = changed
-        assert vault.check_key(part.key) is False
+        assert not vault.check_key(changed)
+    assert not vault.check_key(row)
     store.data_keys[part.key] = row
-    assert vault.check_key(part.key) is True
+    assert vault.check_key(row)
 
 
 def test_handles_are_found_again_and_resolved_while_the_row_exists() -> None:
@@ -98,6 +98,25 @@ def test_handles_are_found_again_and_resolved_while_the_row_exists() -> None:
     assert Vault(ledger_keys(), store.source()).name_of(handle) is None
     assert Vault(ledger_keys(), store.source()).person("alice") != handle
     assert again.name_of("not a handle") is None
+
+
+def test_an_identity_row_cannot_be_moved_or_swapped() -> None:
+    """R-L4: a name given to somebody else's handle does not open."""
+    store = MemoryStore()
+    vault = Vault(ledger_keys(), store.source())
+    vault.person("alice")
+    vault.person("bob")
+    keep(store, vault)
+    alice, bob = store.identities.values()
+    assert vault.check_identity(alice)
+    assert vault.check_identity(bob)
+    for changed in (
+        alice._replace(name=bob.name),
+        alice._replace(handle=bob.handle),
+        alice._replace(lookup=bob.lookup),
+        alice._replace(name=b""),
+    ):
+        assert not vault.check_identity(changed)
 
 
 def test_composed_and_decomposed_names_are_one_person() -> None:
