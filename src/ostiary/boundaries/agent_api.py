@@ -118,11 +118,11 @@ class AgentApi:
     def _unusable(self, passage: Passage, pinned: Tool | None) -> Refusal | None:
         """Refuse a tool that is unknown or not accepted, but only to those whose scope covers it: others learn nothing."""
         session, action = passage.acting
-        if action.resource.type != "Tool" or self._identity.in_scope(session, action) is not None:
+        if action.resource.type != "Tool" or (pinned is not None and pinned.accepted) or not self.is_lent(session, action):
             return None
         if pinned is None:
             return refuse("not_found", f"there is no tool `{action.name}`, or none you may see")
-        return None if pinned.accepted else _quarantined(pinned)
+        return _quarantined(pinned)
 
     def _moved(self, action: Action, pinned: Tool | None) -> Refusal | None:
         """Look again: the definition may have changed while the decision was made or recorded."""

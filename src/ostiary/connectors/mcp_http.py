@@ -14,7 +14,7 @@ from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
 from ostiary.protocols.mcp.events import EventReader
 from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_VERSION, NAMED, encode
-from ostiary.protocols.mcp.message import LEGACY, MODERN, UNSUPPORTED_VERSION, VERSIONS, Message, RpcError, of
+from ostiary.protocols.mcp.message import LEGACY, MODERN, VERSIONS, Message, RpcError, of
 from ostiary.protocols.mcp.upstream import Connection, Deaf, Hello, Listener, Offer, SessionLost, WrongEra
 
 log = logging.getLogger("ostiary.mcp.http")
@@ -142,9 +142,7 @@ class McpHttp:
         reply = await self.request("initialize", params)
         result = reply.get("result")
         if result is None:
-            code = reply["error"]["code"]
-            kind = WrongEra if code == UNSUPPORTED_VERSION else UpstreamUnavailable
-            raise kind(f"server `{self._server.name}` refused to initialize (code {code})")
+            raise WrongEra(f"server `{self._server.name}` refused to initialize (code {reply['error']['code']})")
         version = result.get("protocolVersion")
         if version not in LEGACY:
             raise UpstreamUnavailable(f"server `{self._server.name}` speaks `{str(version)[:32]}`, not one of {', '.join(VERSIONS)}")
@@ -163,7 +161,7 @@ class McpHttp:
             if answer.status == 404 and self._session and method != "initialize":
                 self._is_open = False
                 raise SessionLost(f"server `{self._server.name}` forgot the session")
-            if method == "server/discover" and 400 <= answer.status < 500:
+            if method in {"server/discover", "initialize"} and 400 <= answer.status < 500:
                 return await self._unsure(identifier, answer)
             if kind == "application/json":
                 return self._reply(identifier, await answer.read(MAX_ANSWER))
@@ -176,14 +174,14 @@ class McpHttp:
             answer.close()
 
     async def _unsure(self, identifier: int, answer: HttpAnswer) -> dict[str, Any]:
-        """Read a refusal of `server/discover`: any that is no JSON-RPC error comes from a server of the older kind."""
+        """Read a refused beginning: whatever is no refusal of our credential says that the server is of the other kind."""
         if answer.status in {401, 403}:
             raise UpstreamUnavailable(f"server `{self._server.name}` does not accept our credential ({answer.status})")
         raw = await answer.read(65536)
         try:
             return self._reply(identifier, raw)
         except UpstreamUnavailable:
-            raise WrongEra(f"server `{self._server.name}` answered {answer.status} to `server/discover`") from None
+            raise WrongEra(f"server `{self._server.name}` answered {answer.status} to the beginning of MCP") from None
 
     def _reply(self, identifier: int, raw: bytes) -> dict[str, Any]:
         message = self._message(raw)

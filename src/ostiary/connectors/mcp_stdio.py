@@ -15,7 +15,7 @@ from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
 from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_SUBSCRIPTION, META_VERSION
-from ostiary.protocols.mcp.message import LEGACY, MODERN, UNSUPPORTED_VERSION, Message, RpcError, of
+from ostiary.protocols.mcp.message import LEGACY, MODERN, Message, RpcError, of
 from ostiary.protocols.mcp.upstream import Deaf, Hello, Listener, Offer, WrongEra
 
 log = logging.getLogger("ostiary.mcp.stdio")
@@ -168,8 +168,7 @@ class McpStdio:
         reply = await self.request("initialize", params)
         result = reply.get("result")
         if result is None:
-            kind = WrongEra if reply["error"]["code"] == UNSUPPORTED_VERSION else UpstreamUnavailable
-            raise kind(f"server `{self._server.name}` refused to initialize")
+            raise WrongEra(f"server `{self._server.name}` refused to initialize (code {reply['error']['code']})")
         version = result.get("protocolVersion")
         if version not in LEGACY:
             raise UpstreamUnavailable(f"server `{self._server.name}` speaks `{str(version)[:32]}`, which we do not")

@@ -54,6 +54,11 @@ class Catalogue:
             self._looked_at[server] = asyncio.get_running_loop().time()
             self._upstreams.spawn(self._again(server))
 
+    def is_fresh(self, tool: Tool) -> bool:
+        """Say whether the server was looked at lately and offered the tool."""
+        at = self._looked_at.get(tool.server)
+        return at is not None and asyncio.get_running_loop().time() - at <= STALE_S and self.offers(tool)
+
     def offers(self, tool: Tool) -> bool:
         """Say whether the server still offers the tool."""
         return self._pins.is_present(tool.server, tool.name)

@@ -14,7 +14,7 @@ from ostiary.core.subject import Session
 from ostiary.protocols.mcp.catalogue import Catalogue
 from ostiary.protocols.mcp.exchange import Exchange
 from ostiary.protocols.mcp.headers import argument_headers, check_arguments
-from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, UNKNOWN_METHOD, error, refused, result
+from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, UNKNOWN_METHOD, RpcError, error, refused, result
 from ostiary.protocols.mcp.naming import SEPARATOR, candidates, split_uri
 from ostiary.protocols.mcp.relay import Relay
 from ostiary.protocols.mcp.rounds import Rounds, controlled, is_interim, put_to_client
@@ -78,21 +78,38 @@ class Operations:
         arguments = object_of(exchange, "arguments")
         server, name = self._locate(exchange, text_of(exchange, "name"))
         action = self.api.call_tool(server, name, arguments)
-        is_lent = server in self._source.registry.servers and self.api.is_lent(exchange.session, action)
-        if is_lent:
-            try:
-                await self.catalogue.ensure(server)
-            except Exception as failure:
-                return await self._refuse(exchange, action, refusal_of(failure))
-            action = self.api.call_tool(server, name, arguments)
         tool = self._source.registry.tools.get(action.name)
-        if is_lent and (tool is None or not self.catalogue.offers(tool)):
-            exchange.passage.action = action
-            gone = refuse("not_found", f"there is no tool `{action.name}`, or none you may see")
-            return no_tool(exchange, await self.api.pipeline.refuse(exchange.passage, gone))
+        if tool is None or not self.catalogue.is_fresh(tool):
+            answer = await self._looked_up(exchange, server, action)
+            if answer is not None:
+                return answer
+            action = self.api.call_tool(server, name, arguments)
+            tool = self._source.registry.tools.get(action.name)
         if tool is not None and exchange.is_modern:
-            check_arguments(exchange.call, exchange.message, tool.definition.get("inputSchema"), arguments)
+            try:
+                check_arguments(exchange.call, exchange.message, tool.definition.get("inputSchema"), arguments)
+            except RpcError:
+                if self.api.is_lent(exchange.session, action):
+                    raise
         return await self._perform(exchange, server, action, {"name": name}, tool)
+
+    async def _looked_up(self, exchange: Exchange, server: str, action: Action) -> dict[str, Any] | None:
+        """Look at the server before a call of a tool that is not known or was not looked at lately; None to go on.
+
+        Only for those whose scope covers the tool: others are refused later, and learn nothing.
+        """
+        if server not in self._source.registry.servers or not self.api.is_lent(exchange.session, action):
+            return None
+        try:
+            await self.catalogue.ensure(server)
+        except Exception as failure:
+            return await self._refuse(exchange, action, refusal_of(failure))
+        tool = self._source.registry.tools.get(action.name)
+        if tool is not None and self.catalogue.offers(tool):
+            return None
+        exchange.passage.action = action
+        gone = refuse("not_found", f"there is no tool `{action.name}`, or none you may see")
+        return no_tool(exchange, await self.api.pipeline.refuse(exchange.passage, gone))
 
     async def read_resource(self, exchange: Exchange) -> dict[str, Any]:
         """`resources/read`."""
