@@ -1,5 +1,8 @@
 """The hijacked agent floods the session so that what was known is forgotten, or what was forbidden looks new."""
 
+import pytest
+
+from ostiary.provenance import engine
 from tests.support.provenance import World, structured, text
 
 SAFE = {"user", "directory", "attested", "lent", "derived"}
@@ -47,6 +50,17 @@ def test_many_sessions_are_bounded_and_an_evicted_one_is_forgetful() -> None:
     world.session.state.actions = 5
     assert world.origin("never@seen.example") == "untrusted"
     assert world.origin("bob@example.com") == "user"
+
+
+def test_all_sessions_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-H3: many full sessions do not fill the machine."""
+    monkeypatch.setattr(engine, "MAX_VALUES", 2_000)
+    world = World("mail bob@example.com")
+    for n in range(128):
+        object.__setattr__(world.session, "id", f"s{n}")
+        world.answer("people/contacts", structured([{"email": f"p{n}.{i}@x.example"} for i in range(50)]))
+    assert sum(len(flow.index) for flow in world.provenance._flows.values()) < 10_000
+    assert world.origin("p127.49@x.example") == "directory"
 
 
 def test_a_long_request_is_heard_up_to_its_limit_and_no_further() -> None:

@@ -20,6 +20,8 @@ from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
 
 MAX_SESSIONS = 4_096
+MAX_VALUES = 500_000
+"""Values and tokens of all sessions together (about 70 MB); past it, the sessions longest without an answer are dropped."""
 DIRECTORY = Source("directory", "the registered users")
 
 
@@ -47,6 +49,7 @@ class Provenance:
         self._flows: dict[str, Flow] = {}
         self._listed: tuple[Registry | None, Mapping[str, Source]] = (None, {})
         self._profiles: dict[str, Profile] = {}
+        self._answers = 0
         self._rules: dict[str, Mapping[str, Mapping[str, Any]]] = {}
 
     def trace(self, session: Session, action: Action) -> Origins:
@@ -99,6 +102,7 @@ class Provenance:
         labels = source_labels(source, profile) | labels_of_classes(passage.detected) | _demanded(passage)
         tainted = tainted or is_tainting(passage.detected)
         integrity = Integrity.UNTRUSTED if tainted else Integrity.TRUSTED
+        self._keep(session.id, flow)
         join(session.state, labels, integrity)
         flow.labels |= labels
         flow.integrity = Integrity.UNTRUSTED if tainted else flow.integrity
@@ -210,6 +214,15 @@ class Provenance:
                 absorber.has_somebodys = True
         absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
+
+    def _keep(self, session_id: str, flow: Flow) -> None:
+        """Keep memory bounded over all sessions; a dropped one begins again, forgetful, from the user's words."""
+        self._flows[session_id] = self._flows.pop(session_id, flow)
+        self._answers += 1
+        if self._answers % 64 == 0:
+            total = sum(len(each.index) for each in self._flows.values())
+            while total > MAX_VALUES and len(self._flows) > 1:
+                total -= len(self._flows.pop(next(iter(self._flows))).index)
 
     def _flow(self, session: Session) -> Flow:
         flow = self._flows.get(session.id)

@@ -230,6 +230,9 @@ class ValueIndex:
         """Return the newest trusted amounts, for computing sums again: the user's and the latest vouched ones."""
         return self._amounts
 
+    def __len__(self) -> int:
+        return len(self._own) + len(self._trusted) + len(self._seen)
+
     def dump(self) -> bytes:
         """Return the index as bytes, for a restart or another worker."""
         state = {
