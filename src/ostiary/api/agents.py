@@ -7,16 +7,18 @@ from pydantic import Field, create_model
 
 from ostiary.api.bodies import AgentBody, registered
 from ostiary.api.registry import New, put, take_out
-from ostiary.api.route import After, Body, Caller, Given, Id, Limit, Name, Reason, Why, WhyBody, may, page, router
+from ostiary.api.route import After, Body, Caller, Given, Id, Limit, Name, Why, WhyBody, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
 from ostiary.core.ids import spiffe_id
 from ostiary.core.registry import Agent
 from ostiary.core.subject import Status
 from ostiary.governance import checklist
+from ostiary.governance.declaration import preview
 from ostiary.governance.registrar import RegistryChange
 from ostiary.identity.keys import AGENT
 
+ATTEMPTS = 8
 routes = router("agents")
 keys = router("keys")
 
@@ -89,14 +91,12 @@ class KeyBody(Body):
     """How long a key is to live; without end when left out."""
 
     ttl_s: Annotated[int, Field(gt=0, le=315_360_000)] | None = None
-    why: Reason = ""
 
 
 class RotateBody(Body):
     """How long the old key still works."""
 
     overlap_s: Annotated[int, Field(ge=0, le=2_592_000)] = 3600
-    why: Reason = ""
 
 
 AgentPage: Any = create_model("AgentPage", items=(list[AgentView], ...), next=(str | None, None))
@@ -130,10 +130,11 @@ async def register_agent(
     only_new: New = False,
 ) -> AgentView:
     """Register or change an agent. It runs when it was activated, and again after each change of its manifest."""
-    value = registered("agents", name, body, services.registrar.registry)
+    seen = services.registrar.registry
+    value = registered("agents", name, body, seen)
     assert isinstance(value, Agent)
-    value = replace(value, prompt_digest=body.prompt_digest)
-    return _view(services, await put(services, caller, RegistryChange("agents", name, value), why, only_new=only_new))
+    change = RegistryChange("agents", name, replace(value, prompt_digest=body.prompt_digest))
+    return _view(services, await put(services, caller, change, seen, why=why, only_new=only_new))
 
 
 @routes.delete("/{name}", status_code=204)
@@ -141,7 +142,6 @@ async def retire_agent(name: Name, services: Given, caller: Annotated[Caller, ma
     """Retire an agent for good: its keys and sessions end, its name is not taken again."""
     caller.agent(services, name)
     await take_out(services, caller, "agents", name, why)
-    await services.keys.revoke_all(AGENT, name, by=caller.name, reason="the agent was retired")
 
 
 @routes.get("/{name}/check")
@@ -164,10 +164,15 @@ async def isolate_agent(
     name: Name, body: WhyBody, services: Given, caller: Annotated[Caller, may("isolate", "agent", own=True)]
 ) -> AgentView:
     """Stop an agent now: its next action, and open streams at their next piece."""
-    agent = caller.agent(services, name)
-    if agent.status is Status.RETIRED:
-        raise Conflict(f"agent `{name}` is retired")
-    return await _set_status(services, caller, agent, Status.ISOLATED, body.why)
+    for _ in range(ATTEMPTS):
+        agent = caller.agent(services, name)
+        if agent.status is Status.RETIRED:
+            raise Conflict(f"agent `{name}` is retired")
+        try:
+            return await _set_status(services, caller, agent, Status.ISOLATED, body.why)
+        except Conflict:
+            continue  # somebody changed it meanwhile; stopping it does not depend on what they changed
+    raise Conflict(f"agent `{name}` keeps changing", remedy="repeat")
 
 
 @routes.post("/{name}/restore")
@@ -237,14 +242,17 @@ async def _let_run(services: Services, caller: Caller, agent: Agent, why: str) -
     if lacking:
         findings = "; ".join(f"{item.name}: {item.finding}" for item in lacking)
         raise Conflict(f"agent `{agent.name}` may not run yet: {findings}", remedy="; ".join(item.remedy for item in lacking))
-    active = replace(agent, status=Status.ACTIVE, reviewed=agent.manifest)
-    await services.registrar.change([RegistryChange("agents", agent.name, active)], by=caller.name, why=why)
-    return _view(services, active)
+    return await _become(services, caller, agent, replace(agent, status=Status.ACTIVE, reviewed=agent.manifest), why)
 
 
 async def _set_status(services: Services, caller: Caller, agent: Agent, status: Status, why: str) -> AgentView:
-    changed = replace(agent, status=status)
-    await services.registrar.change([RegistryChange("agents", agent.name, changed)], by=caller.name, why=why)
+    return await _become(services, caller, agent, replace(agent, status=status), why)
+
+
+async def _become(services: Services, caller: Caller, agent: Agent, changed: Agent, why: str) -> AgentView:
+    """Put `changed` in the place of exactly the agent that was looked at."""
+    seen = preview(services.registrar.registry, [RegistryChange("agents", agent.name, agent)])
+    await services.registrar.change([RegistryChange("agents", agent.name, changed)], by=caller.name, why=why, seen=seen)
     return _view(services, changed)
 
 

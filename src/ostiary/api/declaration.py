@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ostiary.api.registry import end_credentials
 from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, router
 from ostiary.api.services import Services
 from ostiary.core.errors import InvalidPolicy
+from ostiary.core.registry import Registry
 from ostiary.governance import declaration
 from ostiary.governance.declaration import Bundle, Plan
 from ostiary.policy.snapshot import prepare
@@ -64,14 +66,13 @@ class AppliedView:
 async def apply_declaration(body: DeclarationBody, services: Given, caller: Annotated[Caller, may("apply", "registry")]) -> AppliedView:
     """Compare a declaration with what is registered, check all of it, then record and make the difference. Idempotent."""
     declared = await asyncio.to_thread(declaration.read, Bundle(body.declarations, body.files, body.environment))
-    plan = declaration.plan(
-        declared, services.registrar.registry, services.policy_files(), is_recording=services.is_recording(), prune=body.prune
-    )
+    seen = services.registrar.registry
+    plan = declaration.plan(declared, seen, services.policy_files(), is_recording=services.is_recording(), prune=body.prune)
     if plan.policies is not None and not caller.operator.can("apply", "policy"):
         raise Forbidden("your role does not include `apply` on `policy`")
     unseen = await _check(services, plan)
     if not body.dry_run:
-        unseen = await _apply(services, plan, caller.name, body.why or "a declaration was applied") or unseen
+        unseen = await _apply(services, plan, seen, caller.name, body.why or "a declaration was applied") or unseen
     notes = [*plan.notes, *(f"server `{name}` could not be looked at: {why}" for name, why in sorted(unseen.items()))]
     return _view(plan, services.policies.current.revision, notes, applied=not body.dry_run)
 
@@ -95,8 +96,9 @@ async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
     return unseen
 
 
-async def _apply(services: Services, plan: Plan, by: str, why: str) -> Mapping[str, str]:
-    await services.registrar.change(plan.changes, by=by, why=why)
+async def _apply(services: Services, plan: Plan, seen: Registry, by: str, why: str) -> Mapping[str, str]:
+    await services.registrar.change(plan.changes, by=by, why=why, seen=seen)
+    await end_credentials(services, plan.changes, by)
     unseen = await services.connect() if _moves_servers(plan) else {}
     if plan.policies is not None:
         await services.policies.apply(plan.policies, by, why, services.registrar.registry)

@@ -1,5 +1,6 @@
 """The OpenAPI description, and a page of it for people that loads nothing from elsewhere."""
 
+import asyncio
 import html
 from typing import Any
 
@@ -36,11 +37,11 @@ def routes(api: FastAPI) -> APIRouter:
 
     @found.get("/v1/openapi.json")
     async def openapi() -> JSONResponse:
-        return JSONResponse(describe(api))
+        return JSONResponse(await asyncio.to_thread(describe, api))
 
     @found.get("/docs")
     async def page() -> HTMLResponse:
-        return HTMLResponse(_page(describe(api)), headers={"content-security-policy": _POLICY})
+        return HTMLResponse(_page(await asyncio.to_thread(describe, api)), headers={"content-security-policy": _POLICY})
 
     return found
 

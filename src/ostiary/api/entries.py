@@ -12,7 +12,7 @@ from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field, create_model
 
-from ostiary.api.route import Body, Caller, Given, Id, Limit, Reason, may, router
+from ostiary.api.route import Body, Caller, Given, Id, Limit, Reason, Why, may, router
 from ostiary.api.services import Services
 from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import NotFound
@@ -177,14 +177,16 @@ async def prove_entry(id: Id, services: Given, caller: Annotated[Caller, may("pr
 
 @routes.get("/{id:hex}/parts/{part}")
 async def reveal_part(
+    *,
     id: Id,  # noqa: A002
     part: Annotated[str, Path(pattern=r"^[a-z0-9_.-]{1,64}$")],
     services: Given,
     caller: Annotated[Caller, may("reveal", "audit")],
+    why: Why = "",
 ) -> RevealedView:
     """Open a sealed part. That somebody looked is itself recorded first."""
     await _reach(services, caller, id)
-    await record(services, caller, "reveal", f"entries/{id}/{part}")
+    await record(services, caller, "reveal", f"entries/{id}/{part}", why)
     content = await _run(services.reader.reveal, id, part)
     try:
         return RevealedView(id, part, "text", content.decode())

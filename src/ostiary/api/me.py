@@ -7,10 +7,11 @@ from fastapi import Depends, Request
 from pydantic import Field, create_model
 
 import ostiary
-from ostiary.api.route import BEARER, After, Body, Caller, Given, Id, Limit, Reason, Why, may, page, router
-from ostiary.core.errors import NotFound
+from ostiary.api.route import BEARER, After, Body, Caller, Given, Id, Limit, Why, may, page, router
+from ostiary.api.services import Services
+from ostiary.core.errors import Conflict, NotFound
 from ostiary.identity.control import Operator
-from ostiary.identity.keys import OPERATOR
+from ostiary.identity.keys import OPERATOR, Key
 from ostiary.identity.roles import GRANTS
 
 routes = router("")
@@ -71,7 +72,6 @@ class OperatorBody(Body):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$")]
     roles: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=8)]
     ttl_s: Annotated[int, Field(gt=0, le=315_360_000)] | None = None
-    why: Reason = ""
 
 
 SettingPage: Any = create_model("SettingPage", items=(list[SettingView], ...), next=(str | None, None))
@@ -122,4 +122,14 @@ async def revoke_operator(id: Id, services: Given, caller: Annotated[Caller, may
     key = services.keys.find(id)
     if key is None or key.kind != OPERATOR:
         raise NotFound("there is no operator key of that id", remedy="ostiary operator list")
+    if _is_last_administrator(services, key):
+        raise Conflict(
+            "this is the last live administrator key", remedy="make another first: ostiary operator key NAME --role administrator"
+        )
     await services.keys.revoke(id, by=caller.name, reason=why)
+
+
+def _is_last_administrator(services: Services, key: Key) -> bool:
+    """Say whether nobody could make keys any more without this one."""
+    live = [each for each in services.keys.list(OPERATOR) if "administrator" in each.roles and services.keys.standing(each.id) is None]
+    return [each.id for each in live] == [key.id]

@@ -1,17 +1,20 @@
 """What is registered and simple: groups, models, servers, apis, sources; and users with their way in."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
 from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, registered
-from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Reason, Why, may, page, router
+from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Why, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
-from ostiary.core.registry import Api, Group, Model, Server, Source, User
+from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User
+from ostiary.core.subject import Status
 from ostiary.governance.declaration import dependents, retired
 from ostiary.governance.registrar import RegistryChange
+from ostiary.identity.keys import AGENT, OPERATOR
 
 New = Annotated[bool, Query(description="Refuse when it is registered already.")]
 
@@ -40,8 +43,9 @@ def registry_router(plural: str, noun: str, shape: type, body: type[Body]) -> AP
         why: Why = "",
         only_new: New = False,
     ) -> Any:
-        value = registered(plural, name, what, services.registrar.registry)
-        return await put(services, caller, RegistryChange(plural, name, value), why, only_new=only_new)
+        seen = services.registrar.registry
+        change = RegistryChange(plural, name, registered(plural, name, what, seen))
+        return await put(services, caller, change, seen, why=why, only_new=only_new)
 
     @routes.delete(
         "/{name}", status_code=204, name=f"retire {noun}", description=f"Retire one {noun}; refused while something still needs it."
@@ -60,26 +64,43 @@ def find(services: Services, plural: str, name: str) -> Any:
     return found
 
 
-async def put(services: Services, caller: Caller, change: RegistryChange, why: str, *, only_new: bool) -> Any:
-    """Register or change one thing, recorded first."""
+async def put(services: Services, caller: Caller, change: RegistryChange, seen: Registry, *, why: str, only_new: bool) -> Any:
+    """Register or change one thing that was made from the snapshot `seen`, recorded first."""
     noun = change.noun.removesuffix("s")
-    current = getattr(services.registrar.registry, change.noun).get(change.name)
+    current = getattr(seen, change.noun).get(change.name)
     if current is not None and only_new:
         raise Conflict(f"{noun} `{change.name}` is registered already", remedy="change it without only_new, or choose another name")
     if current is not None and not caller.operator.can("change", noun):
         raise Forbidden(f"your role does not include `change` on `{noun}`")
-    await services.registrar.change([change], by=caller.name, why=why)
+    await services.registrar.change([change], by=caller.name, why=why, seen=seen)
     return change.value
 
 
 async def take_out(services: Services, caller: Caller, plural: str, name: str, why: str) -> None:
     """Retire one thing that nobody needs any more, recorded first."""
-    registry = services.registrar.registry
+    seen = services.registrar.registry
     find(services, plural, name)
-    needed = dependents(plural, name, registry)
+    needed = dependents(plural, name, seen)
     if needed:
         raise Conflict(f"`{name}` is still needed by {', '.join(needed[:5])}", remedy="retire or change them first")
-    await services.registrar.change(retired(plural, name, registry), by=caller.name, why=why)
+    changes = retired(plural, name, seen)
+    await services.registrar.change(changes, by=caller.name, why=why, seen=seen)
+    await end_credentials(services, changes, caller.name)
+
+
+async def end_credentials(services: Services, changes: Iterable[RegistryChange], by: str) -> None:
+    """Revoke what the retired people and agents among the changes could still present."""
+    why = "retired"
+    for change in changes:
+        if not isinstance(change.value, User | Agent) or change.value.status is not Status.RETIRED:
+            continue
+        if isinstance(change.value, Agent):
+            await services.keys.revoke_all(AGENT, change.name, by=by, reason=why)
+            await services.sessions.revoke_all(agent=change.name, by=by, reason=why)
+        else:
+            await services.keys.revoke_all(OPERATOR, change.name, by=by, reason=why)
+            await services.directory.forget(change.name, by=by)
+            await services.sessions.revoke_all(user=change.name, by=by, reason=why)
 
 
 groups = registry_router("groups", "group", Group, GroupBody)
@@ -112,7 +133,6 @@ class LinkBody(Body):
     """How long the link is to work."""
 
     ttl_s: Annotated[int, Field(gt=0, le=604_800)] = 900
-    why: Reason = ""
 
 
 class LinkView(Body):

@@ -118,6 +118,8 @@ def key(
         How long the old key still works.
     revoke:
         The id of a key to revoke now.
+    why:
+        Why it is revoked, for the record.
     """
     client, path = Client.of_place(), f"/v1/agents/{segment(name)}/keys"
     if list_:
@@ -134,9 +136,9 @@ def key(
         out.done(f"key {revoke} is revoked", {"revoked": revoke})
         return
     if rotate:
-        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap), "why": why})
+        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap)})
     else:
-        issued = client.post(path, {"ttl_s": seconds(ttl) if ttl else None, "why": why})
+        issued = client.post(path, {"ttl_s": seconds(ttl) if ttl else None})
     out.one(issued if out.json else issued["secret"])
     if not out.json:
         say(f"key {issued['id']}: keep it safe, it is not shown again")

@@ -1,12 +1,14 @@
 """What is wrong, and how to mend it."""
 
 import shutil
+import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ostiary.cli.client import KEY_FILE, Client, place
 from ostiary.cli.gateway import default_config
@@ -16,6 +18,7 @@ from ostiary.settings import Settings, describe
 
 LOW_BYTES = 256 * 1024 * 1024
 CLOCK_S = 60
+REACH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
                 yield Finding(
                     "error", f"{noun.removesuffix('s')} {each['name']}", f"secret `{name}` is not set", f"ostiary secret set {name}"
                 )
+    for model in client.pages("/v1/models"):
+        yield from _reachable(model)
     failures = client.post("/v1/servers/refresh", None)["failures"]
     for name, why in failures.items():
         yield Finding("error", f"server {name}", why, "start it, or mend its declaration")
@@ -172,6 +177,16 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
         if not tool["accepted"]:
             finding = f"quarantined: {'; '.join(tool['findings'][:2])}"
             yield Finding("warning", f"tool {tool['id']}", finding, f"ostiary tool accept {tool['id']}")
+
+
+def _reachable(model: dict[str, Any]) -> Iterator[Finding]:
+    """Say whether something listens where a model is declared to be; from here, which is the gateway's machine or near it."""
+    parts = urlsplit(model["url"])
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), REACH_S).close()
+    except OSError as error:
+        why = f"nothing answers at {parts.netloc}: {error.strerror or error}"
+        yield Finding("warning", f"model {model['name']}", why, "start it, or mend its url")
 
 
 def _client() -> Client | None:

@@ -23,7 +23,7 @@ def list_(*, out: Out = PLAIN) -> None:
 
 
 @app.command
-def key(name: str, *, role: Annotated[list[Role], Parameter(negative=())], ttl: str = "", why: str = "", out: Out = PLAIN) -> None:
+def key(name: str, *, role: Annotated[list[Role], Parameter(negative=())], ttl: str = "", out: Out = PLAIN) -> None:
     """Make a key for a person at the control plane, printed once.
 
     Parameters
@@ -35,7 +35,7 @@ def key(name: str, *, role: Annotated[list[Role], Parameter(negative=())], ttl: 
     ttl:
         How long it is to live, as `90d`.
     """
-    body = {"name": name, "roles": role, "ttl_s": seconds(ttl) if ttl else None, "why": why}
+    body = {"name": name, "roles": role, "ttl_s": seconds(ttl) if ttl else None}
     issued = Client.of_place().post("/v1/operators", body)
     out.one(issued if out.json else issued["secret"])
     if not out.json:

@@ -10,7 +10,7 @@ import msgspec
 from ostiary.core.canonical import canonical
 from ostiary.core.clock import Clock
 from ostiary.core.entry import Entry, Family, Kind, Part
-from ostiary.core.errors import InvalidConfig
+from ostiary.core.errors import Conflict, InvalidConfig
 from ostiary.core.ids import is_name, new_id
 from ostiary.core.ports import Change, Ledger, StateStore
 from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, Tool, User
@@ -60,12 +60,17 @@ class Registrar:
         """Call `subscriber` with each new snapshot, on the event loop, before the change is answered."""
         self._subscribers.append(subscriber)
 
-    async def change(self, changes: Sequence[RegistryChange], *, by: str, why: str = "") -> Registry:
+    async def change(self, changes: Sequence[RegistryChange], *, by: str, why: str = "", seen: Registry | None = None) -> Registry:
         """Record, store and publish changes as one. Those that change nothing are left out.
 
-        Raises InvalidConfig for a name that is none, Unavailable when it cannot be recorded or stored.
+        `seen` is the snapshot the changes were made from: Conflict is raised, and nothing changes, when one of the things
+        is another by now, so that nobody undoes what somebody else did in between. Raises InvalidConfig for a name that is
+        none, Unavailable when it cannot be recorded or stored.
         """
         async with self._lock:
+            for change in changes if seen is not None else ():
+                if getattr(seen, change.noun).get(change.name) != self._current(change):
+                    raise Conflict(f"`{change.name}` in {change.noun} changed meanwhile", remedy="look at it again, then repeat")
             effective = [change for change in changes if self._current(change) != change.value]
             if not effective:
                 return self._registry
