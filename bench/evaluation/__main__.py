@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench.evaluation.dojo import Call, Suite, calls_of, suites
+from bench.evaluation.attacks import Call
+from bench.evaluation.dojo import Suite, calls_of, suites
 from bench.evaluation.gate import Gate, is_allowed
 
 SCHEDULES = ("before", "middle", "after")
@@ -59,9 +60,8 @@ def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, mode: str = "re
 
     Mode `ask`: a person who knows the user's intent says yes to the honest calls, as plans; `allow`: no gate at all.
     """
-    world = task.init_environment(suite.world(goal.GOAL))
+    world = task.init_environment(suite.world(goal.GOAL, suite.places(task)))
     before, gate, executed = world.model_copy(deep=True), Gate(suite.company, task.PROMPT), []
-    attacks = calls_of(goal, world.model_copy(deep=True))
     try:
         honest = calls_of(task, world.model_copy(deep=True))
     except Exception:
@@ -83,11 +83,11 @@ def hijack(suite: Suite, task: Any, goal: Any, schedule: str, *, mode: str = "re
         return len(calls)
 
     if schedule == "before":
-        play(attacks, is_honest=False)
+        play(calls_of(goal, world.model_copy(deep=True)), is_honest=False)
         play(honest)
     else:
         played = play(honest, until_injected=schedule == "middle")
-        play(attacks, is_honest=False)
+        play(calls_of(goal, world.model_copy(deep=True)), is_honest=False)
         play(honest[played:])
     return suite.succeeded(goal, "", before, world, executed)
 

@@ -278,7 +278,9 @@ class Provenance:
             )
         known = self._properties(tool)
         unknown = frozenset(name for name in action.arguments if name not in known)
-        return Profile(profile.effect, profile.external, guess.control | profile.control | unknown, guess.payload, labels=profile.labels)
+        return Profile(
+            profile.effect, profile.external, guess.control | profile.control | unknown, guess.payload, labels=profile.labels | guess.labels
+        )
 
     def _properties(self, tool: Tool | None) -> Mapping[str, Mapping[str, Any]]:
         """Return what the tool's pinned schema says of each argument."""

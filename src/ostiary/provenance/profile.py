@@ -70,6 +70,22 @@ _OUTWARD = frozenset(
 _DANGEROUS = frozenset(
     ("delete remove drop destroy purge cancel terminate revoke kill execute exec run shell eval grant reset format wipe overwrite").split()
 )
+_LABEL_MARKS: dict[str, tuple[str, ...]] = {
+    "secret": ("password", "api key", "private key", "secret", "credential", "passwort", "contraseña", "mot de passe"),
+    "confidential": (
+        "passport",
+        "credit card",
+        "ssn",
+        "social security",
+        "tax id",
+        "national id",
+        "salary",
+        "payroll",
+        "reisepass",
+        "gehalt",
+    ),
+    "phi": ("patient", "diagnosis", "medical", "prescription", "diagnose"),
+}
 _NAMED = frozenset("name title filename username participants".split())
 _VOUCHED = frozenset(
     ("id ids uid uuid iban account amount balance total price date timestamp created updated sender from email url currency status").split()
@@ -125,6 +141,7 @@ def infer(definition: Mapping[str, Any]) -> Profile:
         control=control,
         payload=payload,
         attested=_vouched(definition),
+        labels=_labels(definition) if effect == "read" else frozenset(),
         confirmed=False,
     )
 
@@ -204,6 +221,19 @@ def _kinds(rule: Mapping[str, Any]) -> set[str]:
             for option in options[:16]:
                 found |= _kinds(option) if isinstance(option, Mapping) else {"unknown"}
     return found
+
+
+def _labels(definition: Mapping[str, Any]) -> frozenset[str]:
+    """Guess what a reading tool returns that must not travel, from what is said of it; labels only make it stricter."""
+    said = f"{definition.get('name', '')} {definition.get('description', '')} {' '.join(_names(_mapping(definition.get('outputSchema'))))}"
+    text = f" {' '.join(parts(said[:8_192]))} "
+    return frozenset(label for label, marks in _LABEL_MARKS.items() if any(f" {mark} " in text or f" {mark}s " in text for mark in marks))
+
+
+def _names(schema: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    for name, rule in list(_mapping(schema.get("properties")).items())[:256] if depth < 8 else ():
+        yield str(name)
+        yield from _names(_mapping(_mapping(rule).get("items")) or _mapping(rule), depth + 1)
 
 
 def _vouched(definition: Mapping[str, Any]) -> frozenset[str]:

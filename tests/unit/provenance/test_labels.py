@@ -86,3 +86,12 @@ def test_a_confirmed_profile_without_arguments_falls_back_to_the_guess() -> None
     world.confirm("bank/pay", effect="read")
     assert world.trace("bank/pay", recipient="x").unsafe == frozenset()
     assert Profile().confirmed is False
+
+
+def test_a_guessed_label_holds_before_anybody_confirms_the_profile() -> None:
+    """R-H3: unconfirmed is stricter, never looser."""
+    world = World("x")
+    tools = dict(world.registry.tools)
+    tools["mail/get_passport"] = type(tools["mail/read"])("mail", "get_passport", {"name": "get_passport"}, "gp")
+    world.registry = type(world.registry)(servers=world.registry.servers, tools=tools)
+    assert world.answer("mail/get_passport", text("x")) == {"confidential"}

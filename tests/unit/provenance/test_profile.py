@@ -153,3 +153,15 @@ def test_names_of_things() -> None:
     assert not is_identifier("idea")
     assert is_naming("file_name")
     assert not is_naming("folder")
+
+
+def test_labels_are_guessed_from_what_a_reading_tool_says_it_returns() -> None:
+    """R-H3: a guessed label only makes it stricter, so it holds unconfirmed."""
+    reads = {"name": "get_profile", "description": "Returns name, passport number and credit card"}
+    assert infer(reads).labels == {"confidential"}
+    assert infer({"name": "getSecret"}).labels == {"secret"}
+    assert infer(
+        {"name": "list_visits", "outputSchema": {"properties": {"visits": {"items": {"properties": {"diagnosis": TEXT}}}}}}
+    ).labels == {"phi"}
+    assert infer({"name": "get_weather", "description": "secretary"}).labels == frozenset()
+    assert infer({"name": "set_password"}).labels == frozenset()
