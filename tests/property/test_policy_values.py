@@ -82,7 +82,7 @@ def test_anything_is_decided_or_refused(arguments: dict[str, Any]) -> None:
 def test_what_fits_is_allowed(arguments: dict[str, Any]) -> None:
     """R-P2: values of the declared types reach policy; none of them is refused for its content."""
     decision = decide(ENGINE, call("files/wide", **arguments))
-    narrow = {name: arguments[name] for name in ("when", "number") if name in arguments}
+    narrow: dict[str, Any] = {name: arguments[name] for name in ("when", "number") if name in arguments}
     if decision.effect is Effect.ALLOW:
         return
     assert decision.code == "invalid_arguments"

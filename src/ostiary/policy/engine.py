@@ -58,6 +58,10 @@ class PolicyEngine:
         """Decide by `ready` from now on; requests under way keep the snapshot they began with."""
         self._snapshot = ready
 
+    def halt(self) -> None:
+        """Allow nothing until something is loaded again."""
+        self._snapshot = None
+
     def decide(self, session: Session, action: Action, origins: Origins, context: Context) -> Decision:
         """Decide for every link of the session's chain; all must be allowed."""
         found = self._snapshot

@@ -42,6 +42,7 @@ class PolicyStore:
         self._clock_ns = clock_ns
         self._engine = engine
         self._changing = asyncio.Lock()
+        self._registry = Registry()
         self._versions = {revision: _version(revision, body) for revision, body in store.load(VERSIONS).items()}
         self._activations = [_activation(body) for _, body in sorted(store.load(ACTIVATIONS).items())]
         if self._activations and self._activations[-1].revision not in self._versions:
@@ -54,6 +55,7 @@ class PolicyStore:
 
     def start(self, registry: Registry) -> None:
         """Load the current version into the engine. Raises InvalidPolicy."""
+        self._registry = registry
         self._engine.load(registry, self.current)
 
     def history(self) -> tuple[Activation, ...]:
@@ -79,25 +81,30 @@ class PolicyStore:
         """Decide over a new registry snapshot from now on; returns what an operator should look at.
 
         When the schema changed and every policy fits it, that is a new version. When some do not, the version stays:
-        what they were checked with is kept, the changed actions deny, and the findings say so.
+        what they were checked with is kept, the changed actions deny, and the findings say so. The registry has changed
+        already, so it decides even if that cannot be recorded (which raises); one that cannot be used at all denies everything.
         """
         async with self._changing:
-            current = self.current
-            before = self._engine.snapshot.findings if self._engine.is_loaded else ()
-            ready = await self._prepare(registry, current)
-            is_same = ready.schema.revision == current.schema
+            self._registry = registry
+            before = self._engine.findings if self._engine.is_loaded else ()
+            try:
+                ready = await self._prepare(registry, self.current)
+            except Exception:
+                self._engine.halt()
+                raise
+            self._engine.swap(ready)
+            is_same = ready.schema.revision == self.current.schema
             if not is_same and ready.is_fitting and self._activations:
                 await self._activate(ready.version, "", "the schema changed with the registry", "refresh")
             elif ready.findings != before and ready.findings:
                 await self._record("", "the schema changed and policies no longer fit", "refresh", ready.version, _lines(ready.findings))
-            self._engine.swap(ready)
             return ready.findings
 
     async def _change(self, files: dict[str, str], by: str, why: str, verb: str, registry: Registry | None) -> PolicyVersion:
         if not by or not why.strip():
             raise Invalid("a policy change needs who makes it and why", remedy="give a reason")
         async with self._changing:
-            over = registry if registry is not None else self._engine.snapshot.registry
+            over = registry if registry is not None else self._registry
             ready = await self._prepare(over, PolicyVersion(files))
             await self._activate(ready.version, by, why, verb)
             self._engine.swap(ready)
@@ -110,7 +117,10 @@ class PolicyStore:
 
     async def _activate(self, version: PolicyVersion, by: str, why: str, verb: str) -> None:
         """Record, then store, then remember; the caller swaps the engine last. A failure leaves the old version deciding."""
-        await self._record(by, why, verb, version, difference(self.current.files, version.files))
+        diff = difference(self.current.files, version.files)
+        if self._activations:
+            diff += moved(self.current.actions, version.actions)
+        await self._record(by, why, verb, version, diff)
         number = self._activations[-1].number + 1 if self._activations else 1
         activation = Activation(number, version.revision, self._clock_ns(), by, why, verb)
         kept = [] if version.revision in self._versions else [Change(VERSIONS, version.revision, version.encode())]
@@ -142,6 +152,17 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
         old, new = before.get(name), after.get(name)
         if old != new:
             found.extend(difflib.unified_diff(_split(old), _split(new), _label(name, old), _label(name, new)))
+    return "".join(found)
+
+
+def moved(before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]) -> str:
+    """Return which tools came, went or changed in the schema, with their typed arguments."""
+    found: list[str] = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            found.extend([f"- Action {name} {' '.join(old[1:])}\n"] if old else [])
+            found.extend([f"+ Action {name} {' '.join(new[1:])}\n"] if new else [])
     return "".join(found)
 
 

@@ -1,12 +1,14 @@
 """Policy versions: recorded before live, kept, rolled back, and carried over a changing registry."""
 
+from dataclasses import replace
+
 import pytest
 
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Context, Effect
 from ostiary.core.entry import Family, Kind
 from ostiary.core.errors import Corrupt, Invalid, InvalidPolicy, LedgerUnavailable, NotFound, Unavailable
-from ostiary.core.registry import Registry
+from ostiary.core.registry import Registry, User
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import VERSIONS, PolicyStore
 from tests.support.policy import NUMBER, SAFE, STRING, MemoryLedger, MemoryState, call, decide, registry, session, tool
@@ -147,6 +149,7 @@ async def test_a_schema_change_that_fits_is_a_new_version() -> None:
     assert company.engine.revision != first.revision
     assert company.store.current.revision == company.engine.revision
     assert [each.verb for each in company.store.history()] == ["refresh", "apply"]
+    assert company.ledger.entries[-1].parts[0].content.decode() == "+ Action files/list path\n"
     assert company.effect(MONEY) is Effect.ALLOW
 
 
@@ -214,3 +217,32 @@ async def test_a_server_that_is_not_there_yet_does_not_stop_the_start() -> None:
     await company.store.refresh(registry())
     assert company.engine.findings == ()
     assert company.effect(MONEY) is Effect.ALLOW
+
+
+async def test_a_registry_that_cannot_be_recorded_decides_all_the_same() -> None:
+    """R-P6: a role taken away is gone at the next action, even while the ledger cannot write."""
+    company = Company()
+    await company.store.apply(READ, "bob", "first")
+    before = registry()
+    users = {**before.users, "alice": replace(before.users["alice"], roles=frozenset())}
+    company.ledger.fails = True
+    with pytest.raises(LedgerUnavailable):
+        await company.store.refresh(registry(RENAMED, users=users))
+    assert company.effect() is Effect.DENY
+    company.ledger.fails = False
+    await company.store.refresh(registry(RENAMED))
+    assert company.effect() is Effect.ALLOW
+    assert company.store.current.revision == company.engine.revision
+
+
+async def test_a_registry_that_cannot_be_used_denies_everything() -> None:
+    """R-P2: nobody is decided by roles that are no longer true."""
+    company = Company()
+    await company.store.apply(READ, "bob", "first")
+    broken = {**registry().users, "eve": User("eve", attributes={"level": 5})}  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="conform"):
+        await company.store.refresh(registry(users=broken))
+    assert company.engine.decide(session(), FILE, Origins(), Context(200.0)).code == "unavailable"
+    assert not company.engine.may_see(session(), FILE)
+    await company.store.refresh(registry())
+    assert company.effect() is Effect.ALLOW
