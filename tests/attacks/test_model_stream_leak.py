@@ -206,6 +206,8 @@ def test_every_text_of_a_message_is_controlled(kind: dict[str, Any], deltas: lis
         block({"type": "web_search_tool_result", "content": []}),
         block({"type": "text"}, {"type": "input_json_delta", "partial_json": "x"}),
         block({"type": "text"})[1:],
+        [*block({"type": "text"}), {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}],
+        [*block({"type": "text"})[:1], {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "x"}}],
         block({"type": "text"})[:1] * 2,
         [*block({"type": "text"}), *block({"type": "text"})],
         [*block({"type": "text"})[:1], {"type": "message_stop"}],

@@ -153,6 +153,51 @@ async def test_each_stream_is_settled_once(answer: MemoryAnswer, code: str) -> N
     assert (b"[DONE]" in b"".join(pushed)) == (code == "")
 
 
+COMPLETION = b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}}]}'
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "text/event-stream", "", "application/jsonp"])
+async def test_a_wrong_content_type_is_a_lie(content_type: str) -> None:
+    """Issue 3 section 9: what is not labelled as an answer is none, however well it reads."""
+    refused, _, _ = await ask(World(), MemoryAnswer([COMPLETION], content_type))
+    assert refused.code == "upstream_failed"
+    whole = [CHUNK % (b"x", b'"stop"'), b"data: [DONE]\n\n"]
+    refused, pushed, _ = await ask(World(), MemoryAnswer(whole, "application/json"), stream=True)
+    assert refused.code == "upstream_failed"
+    assert not pushed
+
+
+async def test_an_answer_that_meets_a_revoked_session_is_not_given() -> None:
+    """R-S3: the session is asked for once more when the answer is there."""
+    world = World()
+
+    class Revoking(MemoryAnswer):
+        async def read(self, max_bytes: int) -> bytes:
+            world.identity.revoked = True
+            return COMPLETION
+
+    refused, _, _ = await ask(world, Revoking([]))
+    assert refused.code == "revoked"
+    (outcome,) = world.ledger.of("outcome")
+    assert outcome.code == "revoked"
+
+
+async def test_not_one_piece_passes_after_revocation() -> None:
+    """R-S3: the session is asked for before each piece, not only now and then."""
+    world = World()
+
+    class Revoking(MemoryAnswer):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            yield CHUNK % (b"before", b"null")
+            world.identity.revoked = True
+            yield CHUNK % (b"after", b"null")
+
+    _, pushed, _ = await ask(world, Revoking([], "text/event-stream"), stream=True)
+    assert b"before" in pushed[0]
+    assert b"after" not in b"".join(pushed)
+    assert b'"revoked"' in pushed[-1]
+
+
 async def test_shutting_down_in_mid_stream_is_recorded() -> None:
     """Issue 3 section 9: SIGTERM in mid-stream loses no outcome."""
     world = World()

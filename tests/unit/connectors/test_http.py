@@ -2,14 +2,15 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from ostiary.connectors.http import UpstreamHttp, encode_request, is_loopback, target_of
-from ostiary.connectors.http_pool import PoolLimits
+from ostiary.connectors.http_connection import Connection
+from ostiary.connectors.http_pool import Pool, PoolLimits
 from ostiary.core.errors import UpstreamUnavailable
 from ostiary.core.ports import HttpRequest
 from ostiary.storage.development_ca import issue
@@ -280,6 +281,24 @@ async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
         gate.set()
         assert await first == b"ok"
         assert await third == b"ok"
+
+
+async def test_a_connection_handed_to_a_cancelled_waiter_is_not_lost() -> None:
+    """The waiter is cancelled in the very turn of the loop in which its connection becomes free."""
+    loop = asyncio.get_running_loop()
+
+    async def connect(on_free: Callable[[Connection], None], on_lost: Callable[[Connection], None]) -> Connection:
+        return Connection(loop, on_free, on_lost)
+
+    pool = Pool(connect, PoolLimits(connections=1))
+    connection = await pool.acquire()
+    waiting = asyncio.ensure_future(pool.acquire())
+    await asyncio.sleep(0)
+    pool._freed(connection)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert pool.take() is connection
 
 
 async def test_idle_connections_expire() -> None:
