@@ -1,7 +1,7 @@
 """One case to decide outside a real request: what `explain` and decision tables ask about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
@@ -11,6 +11,9 @@ from ostiary.core.registry import Registry
 from ostiary.core.subject import Authentication, Principal, Session, SessionState, Subject
 from ostiary.policy.schema import PolicySchema
 from ostiary.policy.values import nearest
+
+UNSAFE = ("model", "untrusted")
+"""Origins that nobody vouches for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,14 @@ class Case:
     depth: int = 0
     authentication: str = "session_token"
     mfa: bool = False
+
+    @property
+    def traced(self) -> Origins:
+        """The origins, with those that are not safe named when the case did not name them."""
+        if self.origins.unsafe or self.origins.control not in UNSAFE:
+            return self.origins
+        named = self.origins.arguments.items()
+        return replace(self.origins, unsafe=frozenset(name for name, origin in named if origin in UNSAFE))
 
     def asked(self, schema: PolicySchema) -> Action:
         """Return the action. Raises NotFound for a name that no schema has, Invalid when the resource is not clear."""

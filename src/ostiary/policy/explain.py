@@ -44,7 +44,7 @@ def explain(engine: PolicyEngine, case: Case) -> Explanation:
     action, session = case.asked(found.schema), case.session(found.registry)
     if case.arguments is None:
         return _without_arguments(engine, found, session, action, case)
-    decision = engine.decide(session, action, case.origins, case.about)
+    decision = engine.decide(session, action, case.traced, case.about)
     sentence = _sentence(decision.effect.value, session, action, "; ".join((*decision.reasons, decision.remedy)))
     return Explanation(decision.effect.value, sentence, _deciding(found, session, action, decision.policies), decision)
 

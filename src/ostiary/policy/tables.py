@@ -77,7 +77,7 @@ def _ask(engine: PolicyEngine, row: Row) -> Outcome:
         action, session = row.case.asked(found.schema), row.case.session(found.registry)
     except OstiaryError as error:
         return Outcome(row, None, (error.detail,))
-    decision = engine.decide(session, action, row.case.origins, row.case.about)
+    decision = engine.decide(session, action, row.case.traced, row.case.about)
     return Outcome(row, decision, tuple(_differences(row, decision)))
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ostiary.core.action import Origins
 from ostiary.core.errors import Invalid, NotFound
 from ostiary.policy.cases import Case
 from ostiary.policy.explain import explain
@@ -33,6 +34,10 @@ def test_a_refusal_and_a_hold_name_their_policies() -> None:
     """R-P4: with arguments the answer is the decision itself."""
     refused = explain(engine(TEXT), Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5}, origins=UNTRUSTED))
     assert (refused.effect, [line.policy for line in refused.lines]) == ("deny", ["origin"])
+    assert refused.decision is not None
+    assert refused.decision.code == "untrusted_argument"
+    unnamed = Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5}, origins=Origins({"account": "untrusted"}, "untrusted"))
+    assert "`account` came from somebody's text" in explain(engine(TEXT), unnamed).sentence
     held = explain(engine(TEXT), Case(CHAIN, "payments/pay", arguments={"account": "AT1", "amount": 5000}))
     assert (held.effect, [line.policy for line in held.lines]) == ("hold", ["limit"])
     assert "may, once a person approves, do" in held.sentence
