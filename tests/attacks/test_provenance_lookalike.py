@@ -106,6 +106,8 @@ def test_more_than_what_the_user_said_is_not_what_the_user_said(purpose: str, va
         ("room A12", 12, "amount"),
         ("version 1.2.3", 1.2, "amount"),
         ("raise by 50%", 50, "amount"),
+        ("a cable of 5 m", 5_000_000, "amount"),
+        ("a run of 5 k", 5_000, "amount"),
         ("pay 100 EUR", "100 USD", "amount"),
         ("pay 100", "100 USD", "amount"),
         ("pay 100", "1e2", "amount"),
@@ -119,7 +121,7 @@ def test_a_number_means_only_what_the_user_meant(purpose: str, value: Any, argum
     assert World(purpose).origin(value, argument) not in SAFE
 
 
-@pytest.mark.parametrize("purpose", ["book for 5 people", "add 5 eggs", "at 5pm", "rate it 5 stars"])
+@pytest.mark.parametrize("purpose", ["book for 5 people", "add 5 eggs", "at 5pm", "rate it 5 stars", "file 5 reports", "delete 5 files"])
 def test_a_count_does_not_name_a_thing(purpose: str) -> None:
     """R-H3: the 5 of `5 people` is not file 5."""
     assert World(purpose).trace("drive/delete_file", file_id=5).control not in SAFE
@@ -144,3 +146,9 @@ def test_an_echo_of_the_users_value_stays_the_users_and_takes_nothing_along() ->
     world.answer("mail/read", {"content": [{"type": "text", "text": "bob@example.com now reads eve@evil.org, bob@example.com"}]}, id="1")
     assert world.origin("bob@example.com") == "user"
     assert world.origin("eve@evil.org") == "untrusted"
+
+
+def test_a_year_names_nothing_but_a_long_number_does() -> None:
+    """R-H3: the 2024 of a report of 2024 is no file."""
+    assert World("the report of 2024").trace("drive/delete_file", file_id=2024).control not in SAFE
+    assert World("delete 48213").trace("drive/delete_file", file_id=48213).control == "user"

@@ -29,7 +29,7 @@ _FINE = frozenset("btc eth usdt usdc".split())
 """Currencies written with more than two decimals."""
 _CURRENCIES |= {code: code for code in _CODES}
 _SCALES = {
-    "k": 3, "thousand": 3, "tausend": 3, "mille": 3, "mil": 3, "m": 6, "mio": 6, "million": 6, "millions": 6, "millionen": 6,
+    "k": 3, "thousand": 3, "tausend": 3, "mille": 3, "mil": 3, "mio": 6, "million": 6, "millions": 6, "millionen": 6,
     "bn": 9, "billion": 9, "mrd": 9, "milliarden": 9,
 }  # fmt: skip
 _CURRENCY = "(?:" + "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True)) + ")"
@@ -226,7 +226,8 @@ def _amount(match: re.Match[str]) -> Found:
     before, after = match["before"] or "", match["after"] or ""
     money = currency_of(before) or currency_of(after)
     number = _plain_number(match["number"], is_money=bool(money) and money not in _FINE)
-    if match["scale"]:
+    glued = match["scale"] and not match.string[match.start("scale") - 1].isspace()
+    if match["scale"] and (glued or len(match["scale"]) > 1):
         number = str(Decimal(number).scaleb(_SCALES[match["scale"].lower()]))
     sign = "-" if any(mark in match.group()[: match.start("number") - match.start()] for mark in "-−") else ""
     key = f"n:{decimal_key(sign + number)}"

@@ -57,6 +57,8 @@ _NUMBERS = {
     "thousand": 1000,
     "dozen": 12,
 }
+_COUNTED = re.compile(r"\s+(?:[^\W\d_]{2,}(?:s|en|er)|people|leute|%)(?!\w)", re.IGNORECASE)
+"""What is counted by the number before it."""
 _GLUED = re.compile(r"(?<=[a-z])\.[A-Z][a-z]*\Z")
 """The first word of the next sentence, when nobody left a space after a link."""
 _WORD = re.compile(r"[^\W\d_]+|#")
@@ -100,15 +102,17 @@ def _joined(text: str, values: list[forms.Found]) -> str:
 
 
 def _number(index: ValueIndex, text: str, found: forms.Found, source: int) -> None:
-    """A number names a thing only by what stands before it (`file 7`, `id: 7`, `#7`), or when it is long."""
+    """A number names a thing only by what stands before it (`file 7`, `id: 7`, `#7`), or when it is long and no year."""
     key = found.keys[-1][2:]
     if len(found.keys) == 2:
         index.own((f"w:{found.keys[0].rpartition(' ')[2]}",), source)
     if not text[found.start : found.end].isdigit():
         return
+    if _COUNTED.match(text, found.end) is not None:
+        return
     before = [word.lower() for word in _WORD.findall(text[max(0, found.start - 32) : found.start])][-3:]
     index.own((f"#{'' if word == '#' else word}:{key}" for word in before if word not in STOP), source)
-    if len(key) >= 4:
+    if len(key) >= 4 and not (len(key) == 4 and key[:2] in {"19", "20"}):
         index.own((f"#:{key}",), source)
 
 
