@@ -69,15 +69,15 @@ class Provenance:
         control: dict[str, str] = {}
         for name, value in action.arguments.items():
             rule = properties.get(name, {})
-            if name in profile.payload and name not in profile.control:
-                source, bad = tracer.payload(value, name, rule)
-                found[name] = source.origin
-                if bad is not None:
-                    control[name] = found[name] = worst((source.origin, bad.origin))
-            else:
-                found[name] = tracer.argument(name, value, rule).origin
-                if name in profile.control or name not in properties:
-                    control[name] = found[name]
+            if name in profile.control or name not in properties:
+                control[name] = found[name] = tracer.argument(name, value, rule).origin
+                continue
+            source, bad = tracer.payload(value, name, rule)
+            if name not in profile.payload:
+                source = tracer.argument(name, value, rule)
+            found[name] = source.origin
+            if bad is not None:
+                control[name] = found[name] = worst((source.origin, bad.origin))
         return Origins(
             arguments=found,
             control=worst(control.values()),

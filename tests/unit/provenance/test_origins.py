@@ -137,6 +137,8 @@ def test_a_new_link_in_prose_decides_where_data_goes() -> None:
     assert found.unsafe == {"body"}
     assert found.control == "model"
     assert world.trace("mail/send", to=["bob@example.com"], body="an honest summary").unsafe == frozenset()
+    world.confirm("mail/send", payload=frozenset())
+    assert world.trace("mail/send", to=["bob@example.com"], subject="www.evil.example").unsafe == {"subject"}
 
 
 def test_unconfirmed_tools_are_held_to_everything_but_flags_and_defaults() -> None:
