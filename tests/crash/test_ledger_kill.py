@@ -143,7 +143,7 @@ def test_a_torn_tail_is_never_cut_below_what_was_released(killed: tuple[Path, Ac
 
 def test_a_file_that_cannot_grow_stops_the_ledger_and_loses_nothing(tmp_path: Path) -> None:
     """R-L1: writes fail with EFBIG, as they would on a full disk; the writer says so and ends; a restart has all of it."""
-    for limit in (90_000, 150_000, 400_000):
+    for limit in (150_000, 250_000, 600_000):
         directory = tmp_path / f"{limit}"
         child = spawn(directory, 4, str(limit))
         said, _ = child.communicate(timeout=60)

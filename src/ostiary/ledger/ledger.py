@@ -4,14 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from hashlib import sha256
 
-from ostiary.core.entry import Entry, Receipt
-from ostiary.core.errors import LedgerUnavailable
+from ostiary.core.entry import Entry, Kind, Receipt
+from ostiary.core.errors import LedgerUnavailable, OstiaryError
 from ostiary.ledger.index import LedgerIndex, Projector, catch_up
-from ostiary.ledger.leaf import FORMAT, decode
+from ostiary.ledger.leaf import FORMAT, PLAIN, decode
 from ostiary.ledger.note import Signer, Verifier
 from ostiary.ledger.reader import LedgerReader
-from ostiary.ledger.recorder import Recorder
+from ostiary.ledger.recorder import Recorder, is_large
 from ostiary.ledger.recovery import next_counter, rebuild, unknown_outcome
 from ostiary.ledger.store import LedgerSource, LedgerStore
 from ostiary.ledger.tree import Tree
@@ -38,7 +39,7 @@ class Ledger:
     ) -> None:
         self._store, self._keys = store, keys
         self._signer = Signer(origin, keys.signing)
-        self._node = node
+        self._node = node if PLAIN.match(node) else f"n-{sha256(node.encode()).hexdigest()[:8]}"
         self._pace = pace or Pace()
         self._clock_ns = clock_ns
         self._source: LedgerSource | None = None
@@ -85,10 +86,14 @@ class Ledger:
         writer, recorder = self._writer, self._recorder
         if writer is None or recorder is None:
             raise LedgerUnavailable("the ledger is not started")
-        reason = writer.refusal(entry.kind)
-        if reason:
+        if reason := writer.refusal(entry.kind):
             raise LedgerUnavailable(reason)
-        return await writer.submit(recorder.record(entry))
+        if not is_large(entry):
+            return await writer.submit(recorder.record(entry))
+        recorded = await recorder.record_large(entry)
+        if reason := writer.refusal(Kind.OUTCOME):
+            raise LedgerUnavailable(reason)
+        return await writer.submit(recorded)
 
     @property
     def index_lag(self) -> int:
@@ -119,7 +124,7 @@ class Ledger:
         if self._source is not None:
             self._source.close()
             self._source = None
-        self._store.close()
+        self._release()
 
     async def _close_open_intents(self) -> None:
         """Say of every action that was allowed and never ended that its outcome is unknown."""
@@ -147,12 +152,23 @@ class Ledger:
             self._store.open({"format": str(FORMAT), "origin": self._signer.origin, "vkey": self._signer.vkey})
             self._source = self._store.source()
             self._index = self._open_index(self._source, tree.size)
-        except BaseException:
-            if source is not None:
-                source.close()
-            self._store.close()
-            raise
+        except BaseException as error:
+            for reader in (source, self._source):
+                if reader is not None:
+                    reader.close()
+            self._source = None
+            self._release()
+            if isinstance(error, OstiaryError) or not isinstance(error, Exception):
+                raise
+            raise LedgerUnavailable(f"the ledger cannot be opened: {error}") from error
         return tree, counter
+
+    def _release(self) -> None:
+        """Let the store go; what cannot be written any more was not acknowledged, or is in the checkpoint file."""
+        try:
+            self._store.close()
+        except Exception:
+            log.exception("the ledger could not write its last checkpoint into the database")
 
     def _open_index(self, source: LedgerSource, size: int) -> LedgerIndex:
         """Open the search index and bring it to the head; one that is damaged is made anew from the leaves."""

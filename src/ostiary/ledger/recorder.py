@@ -1,9 +1,11 @@
 """Turns an entry into what is committed: a leaf, its hash, and sealed parts."""
 
+import asyncio
 import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,6 +25,9 @@ RETENTION = "standard"
 _USUAL = 4_096
 """Above this many characters of words an entry is looked at closely."""
 _ALPHABET = bytes(mark for mark in range(128) if PLAIN.match(chr(mark)))
+LARGE = 1024 * 1024
+"""Above this many bytes of parts, sealing happens off the event loop."""
+_UNRECORDABLE = (AttributeError, TypeError, UnicodeError, ValueError, OverflowError)
 _USER_RESOURCE = "User::"
 
 
@@ -34,6 +39,17 @@ class Recorded(msgspec.Struct, frozen=True):
     parts: tuple[SealedPart, ...]
     pending: Pending | None
     size: int
+
+
+class _Draft(NamedTuple):
+    """An entry with its people as handles, and the key for its parts."""
+
+    entry: Entry
+    actor: str
+    user: str
+    behalf: tuple[str, ...]
+    owner: str
+    key: OpenKey
 
 
 class Recorder:
@@ -49,19 +65,33 @@ class Recorder:
     def record(self, entry: Entry) -> Recorded:
         """Seal and encode one entry. Raises InvalidAction when it cannot be recorded."""
         try:
-            return self._record(_whole(entry, self._vault))
-        except (AttributeError, TypeError, UnicodeError, ValueError, OverflowError) as error:
-            raise InvalidAction(f"the entry cannot be recorded: {type(error).__name__}: {error}") from None
+            draft = self._draft(entry)
+            return self._finish(draft, self._seal(draft))
+        except _UNRECORDABLE as error:
+            raise _unrecordable(error) from None
 
-    def _record(self, entry: Entry) -> Recorded:
+    async def record_large(self, entry: Entry) -> Recorded:
+        """Do the same for large parts, sealing them off the event loop."""
+        try:
+            draft = self._draft(entry)
+            return self._finish(draft, await asyncio.to_thread(self._seal, draft))
+        except _UNRECORDABLE as error:
+            raise _unrecordable(error) from None
+
+    def _draft(self, entry: Entry) -> "_Draft":
         vault = self._vault
+        entry = _whole(entry, vault)
         user = vault.person(entry.user) if entry.user else ""
         behalf = tuple([self._principal(link) for link in entry.on_behalf_of])
         owner = vault.person(entry.owner) if entry.owner else ""
         actor = self._principal(entry.actor) if "/user/" in entry.actor else entry.actor
         subject = user or _first_person(actor, *behalf) or owner
         key = vault.key_for(bytes.fromhex(subject[7:]) if subject else NOBODY, RETENTION, quarter_of(entry.at_ns))
-        sealed, references = self._seal(entry, key)
+        return _Draft(entry, actor, user, behalf, owner, key)
+
+    def _finish(self, draft: "_Draft", parts: tuple[tuple[SealedPart, ...], tuple[PartRef, ...]]) -> Recorded:
+        entry, actor, user, behalf, owner, key = draft
+        sealed, references = parts
         encoded = form.encode(
             Leaf(
                 action=entry.action,
@@ -95,12 +125,13 @@ class Recorder:
                 verb=entry.verb,
             )
         )
-        pending = vault.take_pending()
+        pending = self._vault.take_pending()
         self.counter += 1
         size = len(encoded) + sum([len(part.blob) for part in sealed])
         return Recorded(encoded, leaf_hash(encoded), sealed, pending if pending.identities or pending.data_keys else None, size)
 
-    def _seal(self, entry: Entry, key: OpenKey) -> tuple[tuple[SealedPart, ...], tuple[PartRef, ...]]:
+    def _seal(self, draft: "_Draft") -> tuple[tuple[SealedPart, ...], tuple[PartRef, ...]]:
+        entry, key = draft.entry, draft.key
         if len(entry.parts) > MAX_PARTS:
             raise InvalidAction(f"an entry has at most {MAX_PARTS} parts, got {len(entry.parts)}", code="too_large", status=413)
         sealed, references = [], []
@@ -132,6 +163,18 @@ class Recorder:
         if resource.startswith(_USER_RESOURCE):
             return _USER_RESOURCE + self._vault.person(resource.removeprefix(_USER_RESOURCE))
         return resource
+
+
+def is_large(entry: Entry) -> bool:
+    """Say whether sealing this entry would hold up the event loop."""
+    try:
+        return bool(entry.parts) and sum([len(part.content) for part in entry.parts]) > LARGE
+    except (AttributeError, TypeError):
+        return False
+
+
+def _unrecordable(error: Exception) -> InvalidAction:
+    return InvalidAction(f"the entry cannot be recorded: {type(error).__name__}: {error}")
 
 
 def _whole(entry: Entry, vault: Vault) -> Entry:

@@ -11,7 +11,7 @@ from ostiary.core.errors import CheckpointMismatch, InvalidConfig, LedgerTampere
 from ostiary.core.ids import new_id
 from ostiary.ledger.leaf import Leaf, skeleton
 from ostiary.ledger.nodes import Nodes
-from ostiary.ledger.note import Checkpoint, Verifier
+from ostiary.ledger.note import Checkpoint, Verifier, read_unverified
 from ostiary.ledger.store import LedgerSource
 from ostiary.ledger.tree import Tree, leaf_hash, root_of
 
@@ -104,14 +104,12 @@ def _check_owner(vkey: str, verifier: Verifier) -> None:
 
 
 def _wanted(source: LedgerSource, verifier: Verifier, newest: bytes | None, first: int) -> dict[int, Checkpoint]:
-    notes = list(source.checkpoints(first))
-    if newest is not None:
-        notes.append(newest)
+    """Return what the tree must contain. Only the newest signature is checked here: each root is computed anyway, and `verify` does all."""
+    newest_checkpoint = [] if newest is None else [verifier.open(newest)[0]]
     wanted: dict[int, Checkpoint] = {}
-    for note in notes:
-        checkpoint, _ = verifier.open(note)
+    for checkpoint in [*map(read_unverified, source.checkpoints(first)), *newest_checkpoint]:
         other = wanted.setdefault(checkpoint.size, checkpoint)
-        if other != checkpoint:
+        if other != checkpoint or checkpoint.origin != verifier.name:
             raise _mismatch(checkpoint.size)
     return wanted
 

@@ -9,6 +9,7 @@ backup cycle of its own; `checkpoint` the newest signed checkpoint, outside both
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ CREATE TABLE IF NOT EXISTS identities (lookup BLOB PRIMARY KEY, handle BLOB NOT 
 CREATE TABLE IF NOT EXISTS data_keys (id BLOB PRIMARY KEY, subject BLOB NOT NULL, retention TEXT NOT NULL, quarter INTEGER NOT NULL,
     wrapped BLOB NOT NULL, UNIQUE (subject, retention, quarter)) WITHOUT ROWID;
 """
+_SAVE_EVERY = 256
+_SAVE_AFTER_S = 60.0
 _BALLAST = 16 * 1024 * 1024
 
 
@@ -166,7 +169,10 @@ class SqliteLedgerStore:
         self._lock: int | None = None
         self._ledger: sqlite3.Connection | None = None
         self._keys: sqlite3.Connection | None = None
+        self._newest: tuple[int, bytes] | None = None
         self._unsaved: tuple[int, bytes] | None = None
+        self._saved_size, self._saved_at = -_SAVE_EVERY, 0.0
+        self._is_broken = False
 
     def lock(self) -> None:
         """Take the directory. Raises LedgerUnavailable when another process has it."""
@@ -212,7 +218,14 @@ class SqliteLedgerStore:
         return connection
 
     def commit(self, batch: Batch) -> None:
-        """Write keys first, then the entries, each in one synced transaction."""
+        """Write keys first, then the entries, each in one synced transaction. An error ends all writing by this store."""
+        try:
+            self._commit(batch)
+        except BaseException:
+            self._is_broken = True
+            raise
+
+    def _commit(self, batch: Batch) -> None:
         if batch.identities or batch.data_keys:
             self._commit_keys(batch)
         ledger = _opened(self._ledger)
@@ -240,10 +253,11 @@ class SqliteLedgerStore:
     def _save_checkpoint(self, ledger: sqlite3.Connection) -> None:
         if self._unsaved is not None:
             ledger.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", self._unsaved)
+            self._saved_size, self._saved_at = self._unsaved[0], time.monotonic()
             self._unsaved = None
 
     def release(self, size: int, note: bytes) -> None:
-        """Replace the checkpoint file, durably; the database follows with the next commit."""
+        """Replace the checkpoint file, durably; the database keeps one for every 256 entries or minute, and the last."""
         temporary = self._directory / "checkpoint.new"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -253,7 +267,9 @@ class SqliteLedgerStore:
             os.close(descriptor)
         temporary.replace(self._directory / "checkpoint")
         sync_directory(self._directory)
-        self._unsaved = (size, note)
+        self._newest = (size, note)
+        if size - self._saved_size >= _SAVE_EVERY or time.monotonic() - self._saved_at >= _SAVE_AFTER_S:
+            self._unsaved = self._newest
 
     def free_bytes(self) -> int:
         """Return the room left for us on the file system."""
@@ -275,7 +291,8 @@ class SqliteLedgerStore:
     def close(self) -> None:
         """Keep the last checkpoint, close, unlock."""
         try:
-            if self._ledger is not None and self._unsaved is not None:
+            if self._ledger is not None and self._newest is not None and not self._is_broken:
+                self._unsaved = self._newest
                 self._ledger.execute("BEGIN IMMEDIATE")
                 self._save_checkpoint(self._ledger)
                 self._ledger.execute("COMMIT")

@@ -3,16 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from ostiary.core.entry import Family, Kind
+from ostiary.core.entry import Family, Kind, Part
 from ostiary.core.errors import CheckpointMismatch, InvalidAction, InvalidConfig, LedgerTampered, LedgerUnavailable
 from ostiary.ledger import Ledger, Pace
 from ostiary.ledger.leaf import decode
 from ostiary.ledger.note import Verifier
 from ostiary.ledger.store import Batch
 from ostiary.ledger.tree import Tree, leaf_hash
+from ostiary.ledger.verify import verify_source
 from ostiary.ledger.writer import MAX_QUEUE
 from tests.support.ledger import ORIGIN, QUICK, FailingStore, MemoryStore, ledger_keys, make_entry, running
 
@@ -363,3 +365,51 @@ async def test_the_keys_of_a_batch_are_durable_with_it() -> None:
         people: Sequence[str] = [reader.list(1, resolve=True)[0]["on_behalf_of"][0], reader.tail(-1, resolve=True)[0]["on_behalf_of"][0]]
         assert people == ["dora", "alice"]
         assert reader.reveal(reader.list(1)[0]["id"], "arguments") == b'{"amount":12,"to":"ACME"}'
+
+
+async def test_large_parts_are_sealed_beside_the_loop_and_small_entries_pass_them() -> None:
+    """R-L1: megabytes of prompt do not hold up the gateway, and are recorded whole."""
+    store = MemoryStore()
+    content = bytes(range(256)) * 20_000
+    async with running(store) as ledger:
+        large = asyncio.ensure_future(ledger.append(make_entry(session="large", parts=(Part("prompt", content),))))
+        await asyncio.sleep(0)
+        small = await ledger.append(make_entry(session="small"))
+        receipt = await large
+        assert [decode(leaf).session for leaf in store.entries] == ["small", "large"]
+        assert [decode(leaf).n for leaf in store.entries] == [0, 1]
+        reader = ledger.reader()
+        assert reader.reveal(reader.tail(small.index)[0]["id"], "prompt") == content
+        assert receipt.index == 1
+        wrong: Any = None
+        for part in (Part("x", wrong), wrong):
+            with pytest.raises(InvalidAction):
+                await ledger.append(make_entry(parts=(part,)))
+
+
+async def test_a_ledger_that_closes_while_a_large_part_is_sealed_gives_no_receipt() -> None:
+    """R-L1: nothing is left waiting."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        large = asyncio.ensure_future(ledger.append(make_entry(parts=(Part("prompt", bytes(8_000_000)),))))
+        await asyncio.sleep(0)
+        await ledger.close()
+        with pytest.raises(LedgerUnavailable):
+            await large
+    assert store.entries == []
+
+
+@pytest.mark.parametrize("step_s", [-86_400, 400 * 86_400])
+async def test_a_clock_that_jumps_changes_nothing_but_times(step_s: int) -> None:
+    """R-L2: times are advisory; order is the tree's."""
+    store, now = MemoryStore(), [1_800_000_000 * 10**9]
+    ledger = Ledger(store, ledger_keys(), origin=ORIGIN, node="a node", pace=QUICK, clock_ns=lambda: now[0])
+    await ledger.start()
+    for _ in range(3):
+        await ledger.append(make_entry(at_ns=now[0]))
+        await ledger.seal()
+        now[0] += step_s * 10**9
+    await ledger.close()
+    found = verify_source(store.source())
+    assert (found.ok, found.entries) == (True, 3), found.problems
+    assert decode(store.entries[0]).node.startswith("n-")
