@@ -61,7 +61,7 @@ class Provenance:
         tool = registry.tools.get(action.name)
         profile = self._profile(registry, tool, action)
         properties = self._properties(tool)
-        server = action.name.partition("/")[0]
+        server = _server_of(action)
         tracer = Tracer(
             flow.index, self._directory(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
         )
@@ -95,7 +95,7 @@ class Provenance:
             tool = profile = None
             tainted = not is_trusted(source)
         else:
-            source = registry.servers.get(action.name.partition("/")[0])
+            source = registry.servers.get(_server_of(action))
             tool = registry.tools.get(action.name)
             profile = self._profile(registry, tool, action) if tool is not None else None
             tainted = self._values(flow, passage, source, profile, content)
@@ -125,7 +125,7 @@ class Provenance:
     def endorse(self, session: Session, action: Action) -> None:
         """Lend trust, for this session, to the control values of an action a person approved as a plan, not as one call."""
         origins = self.trace(session, action)
-        index, server = self._flow(session).index, action.name.partition("/")[0]
+        index, server = self._flow(session).index, _server_of(action)
         source = index.source("lent", "an approved plan")
         rules = self._properties(self._source.registry.tools.get(action.name))
         for name in origins.unsafe & action.arguments.keys():
@@ -179,7 +179,7 @@ class Provenance:
         flow = self._flow(session)
         registry = self._source.registry
         tool = registry.tools.get(action.name)
-        tracer = Tracer(flow.index, self._directory(registry), flow.years, action.name.partition("/")[0])
+        tracer = Tracer(flow.index, self._directory(registry), flow.years, _server_of(action))
         findings = []
         for name in sorted(origins.unsafe):
             source = tracer.argument(name, action.arguments[name], self._properties(tool).get(name, {}))
@@ -200,7 +200,7 @@ class Provenance:
             return not is_trusted(source) or bool(texts)
         absorber = absorbing.Absorber(
             index,
-            action.name.partition("/")[0],
+            _server_of(action),
             absorbing.fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
@@ -312,6 +312,11 @@ _KINDS = {
     "w": "text",
     "x": "text",
 }
+
+
+def _server_of(action: Action) -> str:
+    """Return the server an action goes to: it is the resource of a resource or prompt read, and stands in a tool's name."""
+    return action.resource.id if action.resource.type == "Server" else action.name.partition("/")[0]
 
 
 def _demanded(passage: Passage) -> frozenset[str]:
