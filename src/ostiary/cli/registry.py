@@ -119,6 +119,13 @@ def register_server(
 
 
 @servers.command
+def tools(name: str = "", *, out: Out = PLAIN) -> None:
+    """List the tools a server offers, or all servers', the quarantined ones with their findings."""
+    found = (tool for tool in Client.of_place().pages("/v1/tools") if name in ("", tool["server"]))
+    out.many(found, ("id", "accepted", "digest", "findings"), empty="none: a server's tools are known once it was reached")
+
+
+@servers.command
 def refresh(*, out: Out = PLAIN) -> int:
     """Look at every server now: pin new tools, quarantine changed ones. Exits 1 when one could not be looked at."""
     failures = Client.of_place().post("/v1/servers/refresh", None)["failures"]
