@@ -14,7 +14,7 @@ from tests.support.mcp_upstream import Gateway, gateway
 
 SERVER = """
 import json, os, subprocess, sys, time
-TOOLS = [{"name": n, "description": "Does something.", "inputSchema": {"type": "object"}} for n in ("env", "die", "flood", "junk", "nothing", "child", "noise", "stuck")]
+TOOLS = [{"name": n, "description": "Does something.", "inputSchema": {"type": "object"}} for n in ("env", "die", "flood", "junk", "nothing", "child", "noise", "stuck", "changes")]
 def say(**message):
     sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n"); sys.stdout.flush()
 def act(name, request):
@@ -25,6 +25,9 @@ def act(name, request):
         sys.stdout.flush()
     if name == "junk": sys.stdout.write("this is no message\\n"); sys.stdout.flush(); time.sleep(30)
     if name == "nothing": time.sleep(30)
+    if name == "changes":
+        for _ in range(50): say(method="notifications/tools/list_changed")
+        return "told"
     if name == "stuck": time.sleep(60)
     if name == "child": return str(subprocess.Popen(["sleep", "300"]).pid)
     if name == "noise": sys.stderr.write("noise \\x1b[31m\\n" * 1000); sys.stderr.flush(); return "ok"
@@ -78,6 +81,28 @@ async def test_a_child_that_talks_nonsense_is_ended(name: str) -> None:
         async with asyncio.timeout(10):
             assert code_of(await caller.call(name)) == "upstream_failed"
             assert running.ledger.of("outcome")[-1].code == "upstream_failed"
+
+
+async def test_a_child_that_announces_changes_in_the_middle_of_a_call_stalls_nothing() -> None:
+    """R-B5: each notice makes us ask the same child again; its reader must not wait for itself."""
+    async with gateway(_server()) as running, Caller(running) as caller:
+        async with asyncio.timeout(10):
+            assert await _text(caller, "changes") == "told"
+            assert await _text(caller, "noise") == "ok"
+
+
+async def test_one_session_cannot_take_all_processes() -> None:
+    """R-K5: children of its own are few for each session, so that another still gets one."""
+    async with gateway(_server()) as running, Caller(running) as caller:
+        running.sessions.lend("t-bob", user="bob")
+        opened, refused = 0, 0
+        for _ in range(6):
+            params = {"protocolVersion": "2025-11-25", "capabilities": {"sampling": {}}, "clientInfo": {"name": "t", "version": "1"}}
+            answer = (await caller.post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})).json()
+            opened, refused = opened + ("result" in answer), refused + ("error" in answer)
+        assert (opened, refused) == (4, 2)
+        async with Caller(running, token="t-bob") as bob:
+            await bob.initialize(sampling={})
 
 
 async def test_a_child_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,10 @@ log = logging.getLogger("ostiary.mcp.stdio")
 MAX_LINE: Final = 8 * 1024 * 1024
 MAX_PENDING: Final = 1024
 MAX_QUESTIONS: Final = 64
+MAX_HEARD: Final = 256
+"""Messages of one request, or of none, that wait to be handed on."""
+MAX_STDERR: Final = 64 * 1024
+"""Bytes a minute of a child's stderr that go to the log."""
 START_S, CALL_S, WRITE_S, LEAVE_S = 20.0, 300.0, 20.0, 2.0
 CLIENT = {"name": "ostiary", "version": "1"}
 CREDENTIAL_VARIABLE = "MCP_SERVER_CREDENTIAL"
@@ -34,8 +38,28 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class _Pending:
+    """One request under way. What the child says meanwhile is handed on in order, beside the reader: a slow caller stalls only itself."""
+
     future: asyncio.Future[dict[str, Any]]
     listener: Listener
+    tail: asyncio.Task[None] | None = None
+    waiting: int = 0
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Hand a notification on after those before it; too many at once are dropped."""
+        if self.waiting < MAX_HEARD:
+            self.waiting += 1
+            self.tail = asyncio.get_running_loop().create_task(self._after(self.tail, message))
+
+    async def _after(self, earlier: asyncio.Task[None] | None, message: dict[str, Any]) -> None:
+        try:
+            if earlier is not None:
+                await earlier
+            await self.listener.message(message)
+        except Exception:
+            log.exception("a message of a child process could not be handed on")
+        finally:
+            self.waiting -= 1
 
 
 class McpStdio:
@@ -47,13 +71,14 @@ class McpStdio:
         self._server = server
         self._process = process
         self._outside = outside
+        loop = asyncio.get_running_loop()
+        self._beside, self._nobody = _Pending(loop.create_future(), outside), _Pending(loop.create_future(), Deaf())
         self._pending: dict[int, _Pending] = {}
         self._subscriptions: dict[int, _Pending] = {}
         self._questions: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
         self._last_id = 0
         self._is_open = True
-        loop = asyncio.get_running_loop()
         self._readers = [loop.create_task(self._read()), loop.create_task(self._read_errors())]
 
     @classmethod
@@ -99,11 +124,14 @@ class McpStdio:
             raise UpstreamUnavailable(f"server `{self._server.name}` has too many requests under way")
         self._last_id = identifier = self._last_id + 1
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._pending[identifier] = _Pending(future, listener or Deaf())
+        pending = self._pending[identifier] = _Pending(future, listener or Deaf())
         try:
             await self._write({"jsonrpc": "2.0", "id": identifier, "method": method, "params": self._with_meta(identifier, params)})
             async with asyncio.timeout(CALL_S):
-                return await future
+                reply = await future
+                if pending.tail is not None:
+                    await pending.tail
+                return reply
         except TimeoutError:
             self._forget(identifier)
             raise UpstreamUnavailable(f"server `{self._server.name}` did not finish `{method}` in time") from None
@@ -142,7 +170,8 @@ class McpStdio:
         """End the child and everything in its group."""
         self._is_open = False
         self._fail("the connection was closed")
-        for task in [*self._readers, *self._questions]:
+        heard = [held.tail for held in (self._beside, *self._pending.values(), *self._subscriptions.values()) if held.tail is not None]
+        for task in [*self._readers, *self._questions, *heard]:
             task.cancel()
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -218,26 +247,26 @@ class McpStdio:
                 waiting.future.set_result(message.reply)
             return
         body = {"jsonrpc": "2.0", "method": message.method, "params": message.params}
-        listener = self._listener_for(message)
+        hearer = self._hearer_of(message)
         if message.id is None:
-            await listener.message(body)
+            hearer.hear(body)
         elif len(self._questions) >= MAX_QUESTIONS:
             await self._write({"jsonrpc": "2.0", "id": message.id, "error": {"code": -32000, "message": "too many questions"}})
         else:
-            self._spawn(self._ask(body | {"id": message.id}, listener))
+            self._spawn(self._ask(body | {"id": message.id}, hearer.listener))
 
-    def _listener_for(self, message: Message) -> Listener:
+    def _hearer_of(self, message: Message) -> _Pending:
         """Progress names its request; other messages of a call belong to the newest one under way, the rest to no call."""
         if message.method == "notifications/progress":
             token = message.params.get("progressToken")
             waiting = self._pending.get(token) if isinstance(token, int) else None
-            return waiting.listener if waiting is not None else Deaf()
+            return waiting if waiting is not None else self._nobody
         meta = message.params.get("_meta", {})
         subscription = meta.get(META_SUBSCRIPTION) if isinstance(meta, dict) else None
         if isinstance(subscription, int) and subscription in self._subscriptions:
-            return self._subscriptions[subscription].listener
+            return self._subscriptions[subscription]
         aside = message.method.startswith(("notifications/resources/", "notifications/tools/", "notifications/prompts/"))
-        return self._outside if aside or not self._pending else self._pending[max(self._pending)].listener
+        return self._beside if aside or not self._pending else self._pending[max(self._pending)]
 
     async def _ask(self, question: dict[str, Any], listener: Listener) -> None:
         try:
@@ -250,8 +279,14 @@ class McpStdio:
 
     async def _read_errors(self) -> None:
         """Pass what the child says on stderr to the log, bounded in length and freed of control characters."""
-        stderr = self._process.stderr
+        stderr, clock = self._process.stderr, asyncio.get_running_loop().time
+        left, since = MAX_STDERR, clock()
         while stderr is not None and (piece := await stderr.read(4096)):
+            if clock() - since > 60:
+                left, since = MAX_STDERR, clock()
+            left -= len(piece)
+            if left < 0:
+                continue
             text = piece.decode(errors="replace")
             log.info("server %s: %s", self._server.name, "".join(c if c.isprintable() else " " for c in text).strip()[:2000])
 

@@ -166,7 +166,8 @@ class McpDoor:
 
     def _base(self, call: Call) -> str:
         base = self._base_url() if callable(self._base_url) else self._base_url
-        return base.rstrip("/") or f"{call.scope['scheme']}://{call.headers.get('host', '')}"
+        host = "".join(letter for letter in call.headers.get("host", "") if letter.isalnum() or letter in ".-:[]_")
+        return base.rstrip("/") or f"{call.scope['scheme']}://{host}"
 
 
 def _server_of(path: str) -> str | None:

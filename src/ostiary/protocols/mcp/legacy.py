@@ -15,7 +15,7 @@ from ostiary.protocols.mcp.exchange import EVENT_STREAM, STREAM_HEADERS, Exchang
 from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Message, RpcError, error, refused, result
 from ostiary.protocols.mcp.naming import joined_uri
 from ostiary.protocols.mcp.operations import Operations
-from ostiary.protocols.mcp.sessions import SWEEP_S, ClientSession, ClientSessions, Outlet
+from ostiary.protocols.mcp.sessions import MAX_FOLLOWERS, SWEEP_S, ClientSession, ClientSessions, Outlet
 from ostiary.protocols.mcp.upstream import Listener
 from ostiary.protocols.wire import Call, passage_headers
 
@@ -88,7 +88,13 @@ class Legacy:
         found = client.outlet_of(last) if last else (client.standing, client.standing.last)
         if found is None:
             raise RpcError(INVALID_REQUEST, "`Last-Event-ID` names no event of this session", status=404)
-        await self._follow(call, passage, client, *found)
+        if client.followers >= MAX_FOLLOWERS:
+            raise RpcError(INVALID_REQUEST, "too many streams of this session are open", status=429)
+        client.followers += 1
+        try:
+            await self._follow(call, passage, client, *found)
+        finally:
+            client.followers -= 1
 
     async def changed(self, server: str, method: str) -> None:
         """Tell every session that may know that a list changed."""

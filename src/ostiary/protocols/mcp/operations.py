@@ -162,12 +162,12 @@ class Operations:
         if client is None:
             if shared.is_modern or is_process:
                 return shared
-            return await self.upstreams.private(server, session.id, offer=Offer(), outside=_DEAF)
+            return await self.upstreams.private(server, session.id, session.id, offer=Offer(), outside=_DEAF)
         if is_process and not (client.offer or is_stateful or self.upstreams.has_private(server, client.id)):
             return shared
         client.servers.add(server)
         offer = Offer(client.version, client.offer)
-        return await self.upstreams.private(server, client.id, offer=offer, outside=client.outside_of(server))
+        return await self.upstreams.private(server, client.id, session.id, offer=offer, outside=client.outside_of(server))
 
     def touches(self, session: Session, server: str) -> bool:
         """Say whether anything of the server was lent to the session."""

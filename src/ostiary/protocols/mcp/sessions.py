@@ -21,9 +21,11 @@ MAX_SESSIONS: Final = 10_000
 MAX_PER_OWNER: Final = 32
 IDLE_S: Final = 3600.0
 SWEEP_S: Final = 30.0
-MAX_OUTLETS: Final = 64
+MAX_OUTLETS: Final = 16
+MAX_FOLLOWERS: Final = 8
+"""Streams a client may hold open with GET."""
 MAX_KEPT: Final = 256
-MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
+MAX_KEPT_BYTES: Final = 256 * 1024
 QUESTION_S: Final = 240.0
 RETRY_MS: Final = 1000
 
@@ -66,7 +68,7 @@ class Outlet:
         event = b"id: %d-%d\n%b" % (self.number, self._last, event)
         self._events.append((self._last, event))
         self._size += len(event)
-        while len(self._events) > MAX_KEPT or self._size > MAX_KEPT_BYTES:
+        while len(self._events) > 1 and (len(self._events) > MAX_KEPT or self._size > MAX_KEPT_BYTES):
             self._size -= len(self._events.popleft()[1])
         self.fresh.set()
         return event
@@ -91,6 +93,7 @@ class ClientSession:
         """Where it has had a connection of its own."""
         self.standing = Outlet(0)
         """What belongs to no call: updates, list changes."""
+        self.followers = 0
         self.holder: object = None
         """Who reads `standing` now; the newest wins."""
         self.under_way: dict[Id, asyncio.Task[Any]] = {}

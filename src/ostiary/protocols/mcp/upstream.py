@@ -18,6 +18,8 @@ IDLE_S = 900.0
 """A private connection that was not asked for so long is closed."""
 MAX_PRIVATE_PROCESSES = 32
 """Children started for single sessions, over all servers."""
+MAX_PROCESSES_OF_ONE = 4
+"""Of them, for one lent session."""
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.1, 10.0
 
 
@@ -138,6 +140,7 @@ class Upstreams:
         self._shared: dict[str, Connection] = {}
         self._private: OrderedDict[tuple[str, str], Connection] = OrderedDict()
         self._used_at: dict[tuple[str, str], float] = {}
+        self._sessions: dict[tuple[str, str], str] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._failures: dict[tuple[str, str], _Failure] = {}
         self._declared: dict[str, Server] = {}
@@ -169,8 +172,11 @@ class Upstreams:
             self.spawn(connection.listen())
             return connection
 
-    async def private(self, name: str, owner: str, *, offer: Offer, outside: Listener) -> Connection:
-        """Return the owner's own connection, opened with `initialize`; the newest version when the server has none such."""
+    async def private(self, name: str, owner: str, session: str, *, offer: Offer, outside: Listener) -> Connection:
+        """Return the owner's own connection, opened with `initialize`; the newest version when the server has none such.
+
+        `session` is the lent session the owner belongs to, whose child processes are counted together.
+        """
         key = (name, owner)
         connection = self._private.get(key)
         if connection is not None and connection.is_open and self._declared.get(name) is self._source.registry.servers.get(name):
@@ -183,12 +189,12 @@ class Upstreams:
             connection = self._private.get(key)
             if connection is not None and connection.is_open:
                 return connection
-            self._check_room(name)
+            self._check_room(name, session)
             try:
                 connection = await self._open(name, owner, modern=False, offer=offer, outside=outside)
             except WrongEra:
                 connection = await self._open(name, owner, modern=True, offer=offer, outside=outside)
-            self._private[key] = connection
+            self._private[key], self._sessions[key] = connection, session
             self._used_at[key] = asyncio.get_running_loop().time()
             return connection
 
@@ -202,8 +208,10 @@ class Upstreams:
             await self._end(key)
 
     async def _end(self, key: tuple[str, str]) -> None:
-        for kept in (self._locks, self._used_at, self._failures):
-            kept.pop(key, None)
+        self._locks.pop(key, None)
+        self._used_at.pop(key, None)
+        self._failures.pop(key, None)
+        self._sessions.pop(key, None)
         await self._private.pop(key).close()
 
     async def _sweep(self) -> None:
@@ -243,10 +251,14 @@ class Upstreams:
         self._failures.pop((name, owner), None)
         return connection
 
-    def _check_room(self, name: str) -> None:
-        processes = sum(bool(self._declared[key[0]].command) for key in self._private if key[0] in self._declared)
-        if len(self._private) >= MAX_PRIVATE or (self.server(name).command and processes >= MAX_PRIVATE_PROCESSES):
+    def _check_room(self, name: str, session: str) -> None:
+        if len(self._private) >= MAX_PRIVATE:
             raise UpstreamUnavailable("too many connections are open for single sessions")
+        if self.server(name).command:
+            processes = [key for key in self._private if key[0] in self._declared and self._declared[key[0]].command]
+            mine = [key for key in processes if self._sessions.get(key) == session]
+            if len(processes) >= MAX_PRIVATE_PROCESSES or len(mine) >= MAX_PROCESSES_OF_ONE:
+                raise UpstreamUnavailable("too many processes run for single sessions: end one with DELETE")
 
     async def _drop_server(self, name: str) -> None:
         """The server died or is declared otherwise now: nothing opened before may be used."""
