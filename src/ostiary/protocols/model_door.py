@@ -1,7 +1,7 @@
 """What the model wires share: one request from credential to answer. Each wire brings its paths, shapes and errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, Self
 
 from ostiary.boundaries.agent_model import AgentModel, Dialect, Translator
@@ -197,6 +197,3 @@ def members(refusal: Refusal, decision: str) -> dict[str, Any]:
     if refusal.approval is not None:
         extra["approval"] = dict(refusal.approval)
     return extra
-
-
-Door = Callable[[Call], Awaitable[None]]
