@@ -98,6 +98,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inferred", action="store_true", help="use the guessed profiles, unread")
     parser.add_argument("--suite", default="")
+    parser.add_argument("--every", type=int, default=1, help="play each Nth hijack only: a subset that is the same each time")
     parser.add_argument("--modes", default="refuse,ask", help="of refuse, ask, allow")
     parser.add_argument("--benign", action="store_true", help="only the honest runs")
     chosen = parser.parse_args()
@@ -108,7 +109,7 @@ def main() -> int:
             for goal in suite.goals():
                 if not calls_of(goal, suite.world(goal.GOAL)):
                     continue
-                for task in suite.user_tasks():
+                for task in list(suite.user_tasks())[:: chosen.every]:
                     through = [
                         f"{mode}:{when}"
                         for mode in chosen.modes.split(",")
