@@ -43,7 +43,8 @@ FIELDS = frozenset(
 BLOCK_BITS = 8
 IndexRow = tuple[str, bytes, int] | tuple[str, int, tuple[int, int]]
 """`("id" | "link" | "open", key, index)` or `("time", block, (earliest, latest))`."""
-_STEP = 256
+_STEP = 64
+"""Entries a turn: a few milliseconds' work would hold up the event loop, which shares the interpreter."""
 
 
 def words(leaf: Leaf) -> set[str]:
@@ -119,6 +120,10 @@ class LedgerIndex(Protocol):
 
     def totals(self, factor: int, first: int, second: int) -> Iterable[tuple[str, int, int]]:
         """Iterate (word, count, sum over its entries of `(index * factor % first)² % second`)."""
+        ...
+
+    def freeze(self, is_frozen: bool) -> None:
+        """Answer as of now until told otherwise, whatever the projector adds meanwhile."""
         ...
 
     def entries(self) -> Iterable[IndexRow]:

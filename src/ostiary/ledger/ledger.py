@@ -78,7 +78,11 @@ class Ledger:
         self._writer.start()
         assert self._index is not None
         self._projector = Projector(self._store.source(), self._index, lambda: self.size)
-        await self._close_open_intents()
+        try:
+            await self._close_open_intents()
+        except BaseException:
+            await self.close()
+            raise
         self._projector.start()
 
     async def append(self, entry: Entry) -> Receipt:

@@ -124,33 +124,40 @@ def _check_keys(source: LedgerSource, check: Check, data_keys: set[bytes], keys:
 
 
 def _check_index(source: LedgerSource, check: Check, index: LedgerIndex, size: int) -> None:
-    """Compare what the index holds with what the leaves say, under hashes drawn anew each time."""
+    """Compare what the index holds with what the leaves say; it may be behind, and grow meanwhile."""
+    try:
+        index.freeze(True)
+        done = min(index.projected(), size)
+        _compare_index(source, check, index, done)
+        index.freeze(False)
+    except OstiaryError as error:
+        check.problem(f"the search index cannot be checked: {error.detail}")
+
+
+def _compare_index(source: LedgerSource, check: Check, index: LedgerIndex, done: int) -> None:
+    """Count and sum, under hashes drawn anew each time, so that nothing can be swapped to give the same sums."""
     factor, first, second = (secrets.randbits(30) | 1 << 29 | 1 for _ in range(3))
     salt = secrets.token_bytes(16)
     counts: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     projection, total = Projection(), 0
-    try:
-        done = min(index.projected(), size)
-        for low in range(0, done, TILE_WIDTH):
-            for at, leaf in source.leaves(low, min(low + TILE_WIDTH, done)):
-                mixed = (at * factor % first) ** 2 % second
-                entry = decode(leaf)
-                projection.add(at, entry)
-                for word in words(entry):
-                    counts[word] += 1
-                    sums[word] += mixed
-            total += sum(hash((salt, row)) for row in projection.rows)
-            projection.rows.clear()
-            projection.answered.clear()
-        for word, count, found in index.totals(factor, first, second):
-            if counts.pop(word, 0) != count or sums.pop(word, 0) != found:
-                check.problem(f"the search index hides or invents entries with `{word}`: {_REBUILD}")
-        for word in counts:
-            check.problem(f"the search index hides entries with `{word}`: {_REBUILD}")
-        total += sum(hash((salt, ("open", *row))) for row in projection.unanswered.items())
-        total += sum(hash((salt, ("time", *row))) for row in projection.times.items())
-        if total != sum(hash((salt, row)) for row in index.entries()):
-            check.problem(f"the search index does not hold the ids, times or open intents of the entries: {_REBUILD}")
-    except OstiaryError as error:
-        check.problem(f"the search index cannot be checked: {error.detail}")
+    for low in range(0, done, TILE_WIDTH):
+        for at, leaf in source.leaves(low, min(low + TILE_WIDTH, done)):
+            mixed = (at * factor % first) ** 2 % second
+            entry = decode(leaf)
+            projection.add(at, entry)
+            for word in words(entry):
+                counts[word] += 1
+                sums[word] += mixed
+        total += sum(hash((salt, row)) for row in projection.rows)
+        projection.rows.clear()
+        projection.answered.clear()
+    for word, count, found in index.totals(factor, first, second):
+        if counts.pop(word, 0) != count or sums.pop(word, 0) != found:
+            check.problem(f"the search index hides or invents entries with `{word}`: {_REBUILD}")
+    for word in counts:
+        check.problem(f"the search index hides entries with `{word}`: {_REBUILD}")
+    total += sum(hash((salt, ("open", *row))) for row in projection.unanswered.items())
+    total += sum(hash((salt, ("time", *row))) for row in projection.times.items())
+    if total != sum(hash((salt, row)) for row in index.entries()):
+        check.problem(f"the search index does not hold the ids, times or open intents of the entries: {_REBUILD}")

@@ -164,6 +164,10 @@ class SqliteLedgerIndex:
         for number, count, total in self._read(sql, (factor, first, second, self.projected())):
             yield names.get(number, ""), count, total
 
+    def freeze(self, is_frozen: bool) -> None:
+        """Hold one snapshot of the write-ahead log, or let it go."""
+        list(self._read("BEGIN" if is_frozen else "COMMIT"))
+
     def entries(self) -> Iterable[IndexRow]:
         """Iterate ids, links, unanswered intents and times."""
         for table, column, kind in (("ids", "id", "id"), ("links", "intent", "link"), ("unanswered", "id", "open")):

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from ostiary.core.errors import LedgerTampered, LedgerUnavailable, NotFound
+from ostiary.ledger.index import catch_up
 from ostiary.ledger.leaf import Leaf
+from ostiary.ledger.verify import verify_source
 from ostiary.storage.ledger_files import open_reader, verify
 from ostiary.storage.sqlite_files import connect
 from ostiary.storage.sqlite_ledger import SqliteLedgerSource, SqliteLedgerStore
@@ -146,6 +148,28 @@ async def test_an_index_ahead_of_a_restored_ledger_is_made_anew(tmp_path: Path) 
     async with running(SqliteLedgerStore(tmp_path)) as ledger:
         assert ledger.index_lag == 0
     assert verify(tmp_path).ok
+
+
+async def test_verifying_an_index_that_grows_meanwhile_raises_no_alarm(tmp_path: Path) -> None:
+    """R-L5: the check sees one moment, whatever the projector does."""
+    async with running(SqliteLedgerStore(tmp_path)) as ledger:
+        await asyncio.gather(*[ledger.append(make_entry(decision="allow", code="")) for _ in range(200)])
+        catch_up(source := SqliteLedgerSource(tmp_path), index := SqliteLedgerIndex(tmp_path / "index.db"), 150)
+
+        class Growing(SqliteLedgerIndex):
+            """An index whose projector goes on the moment it is asked how far it is."""
+
+            def projected(self) -> int:
+                found = super().projected()
+                catch_up(source, index, 200)
+                return found
+
+        frozen = Growing(tmp_path / "index.db", is_readonly=True)
+        found = verify_source(source, index=frozen)
+        assert found.ok, found.problems
+        assert SqliteLedgerIndex.projected(frozen) == 200
+        for opened in (source, index, frozen):
+            opened.close()
 
 
 def test_a_failed_projection_leaves_nothing_behind(tmp_path: Path) -> None:
