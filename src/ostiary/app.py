@@ -34,7 +34,7 @@ from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
 from ostiary.identity.backing import Backing
-from ostiary.identity.control import ControlPlane
+from ostiary.identity.control import BOOTSTRAP, ControlPlane
 from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
 from ostiary.identity.record import IdentityRecord
@@ -120,7 +120,12 @@ async def open_gateway(
         control = ControlPlane(keys, record)
         is_first_run = await control.bootstrap(data / OPERATOR_KEY)
 
-        approvals = Approvals(backing, url=settings.policy.approval_url or f"{url}/v1/approvals/{{id}}")
+        approvals = Approvals(
+            backing,
+            url=settings.policy.approval_url or f"{url}/v1/approvals/{{id}}",
+            stewards=frozenset({BOOTSTRAP}) if settings.policy.operator_approves else frozenset(),
+            max_open=settings.policy.max_open_approvals,
+        )
         http = UpstreamHttp(
             PoolLimits(connections=settings.upstream.max_connections),
             connect_timeout_s=settings.upstream.connect_timeout_s,

@@ -44,16 +44,12 @@ class ServerSettings(_Section):
     """Host names accepted in the Host header, beside the one listened on and loopback names."""
     allowed_origins: list[str] = []
     """Web origins whose pages may call the gateway; none by default."""
-    max_body_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
-    """Largest request body on the agents' wires."""
     max_control_body_bytes: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
     """Largest request body on the control API (a declaration with its policies)."""
     max_header_bytes: Annotated[int, Field(gt=0)] = 32 * 1024
     """Largest request head."""
     head_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Longest time a client may take to send a request head."""
-    body_timeout_s: Annotated[float, Field(gt=0)] = 30.0
-    """Longest time a client may take to send a request body."""
     keep_alive_s: Annotated[float, Field(gt=0)] = 75.0
     """How long an idle connection is kept."""
     max_connections: Annotated[int, Field(gt=0)] = 4096
@@ -71,18 +67,10 @@ class IdentitySettings(_Section):
     """The `iss` of our tokens; the public address when empty."""
     session_ttl_s: Annotated[int, Field(gt=0, le=3600)] = 3600
     """How long a session lasts when nothing shorter is asked; never more than an hour."""
-    user_token_ttl_s: Annotated[int, Field(gt=0, le=86_400)] = 28_800
-    """How long a signed-in person's token lasts."""
-    signing_key_days: Annotated[int, Field(gt=0)] = 90
-    """Age at which the token signing key is replaced."""
-    key_overlap_s: Annotated[int, Field(ge=0)] = 86_400
+    key_overlap_s: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
     """How long an agent's old key still works after it is rotated."""
-    link_ttl_s: Annotated[int, Field(gt=0)] = 900
+    link_ttl_s: Annotated[int, Field(gt=0, le=604_800)] = 900
     """How long a one-time sign-in link works."""
-    max_sessions: Annotated[int, Field(gt=0)] = 100_000
-    """Open sessions in all."""
-    max_failures: Annotated[int, Field(gt=0)] = 10
-    """Failed sign-ins of one person, or from one address, within a minute before more are refused."""
     dev_sign_in: bool = False
     """Sign users in without a password. For development on loopback only."""
 
@@ -96,14 +84,8 @@ class LedgerSettings(_Section):
     """Longest time between a durable entry and a signed checkpoint that covers it."""
     heartbeat_s: Annotated[float, Field(gt=0)] = 60.0
     """How often an idle ledger signs a checkpoint."""
-    max_queue: Annotated[int, Field(gt=0)] = 4096
-    """Entries waiting to become durable; more are refused."""
-    max_wait_ms: Annotated[int, Field(gt=0)] = 250
-    """Longest an entry may wait for the disk before actions are refused."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     """Free disk space below which actions are refused while the ledger can still say so."""
-    anchor: str = ""
-    """File outside the data directory that the newest checkpoint is also written to."""
 
 
 class LimitSettings(_Section):
@@ -113,16 +95,10 @@ class LimitSettings(_Section):
     """Actions of one agent."""
     session_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "50/s"
     """Actions of one session."""
-    upstream_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "500/s"
-    """Actions on one upstream that declares no rate of its own."""
     session_actions: Annotated[int, Field(ge=0)] = 0
     """Actions a session may take in all when it is lent no number; 0 is no limit."""
     session_spend: Annotated[float, Field(ge=0)] = 0.0
     """What a session may spend on models when it is lent no budget, in the deployment's currency; 0 is no limit."""
-    hold_back_chars: Annotated[int, Field(ge=64, le=4096)] = 256
-    """Characters of a stream kept back so that a secret split over pieces is still found."""
-    max_values: Annotated[int, Field(gt=0)] = 20_000
-    """Values a session remembers the origin of; beyond it everything unknown counts as untrusted."""
 
 
 class UpstreamSettings(_Section):
@@ -130,31 +106,19 @@ class UpstreamSettings(_Section):
 
     connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest time to connect."""
-    timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest wait for an answer's head, and then between two pieces of its body."""
     max_connections: Annotated[int, Field(gt=0)] = 64
     """Connections kept to one upstream."""
     max_answer_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     """Largest answer read whole."""
     ca_file: str = ""
     """PEM file with the certificate authorities trusted beside the system's."""
-    stdio_restart_s: Annotated[float, Field(gt=0)] = 1.0
-    """Wait before a server started as a command is started again."""
-    tools_refresh_s: Annotated[float, Field(gt=0)] = 300.0
-    """How often a server's tool definitions are compared with their pins."""
 
 
 class PolicySettings(_Section):
     """Decisions."""
 
-    starter_pack: bool = True
-    """Begin a new data directory with the starter policies; they still permit nothing until roles are given."""
-    max_policies: Annotated[int, Field(gt=0)] = 10_000
-    """Policies in one revision."""
     approval_url: str = ""
     """Address shown to approvers; `{id}` stands for the approval. Ours when empty."""
-    max_open_approvals: Annotated[int, Field(gt=0)] = 10_000
-    """Held actions waiting for a person; more are denied."""
 
 
 class LogSettings(_Section):

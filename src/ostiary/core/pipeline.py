@@ -191,7 +191,7 @@ class Pipeline:
             return None
         if decision.effect is Effect.HOLD:
             approval = await self._ports.approvals.hold(passage)
-            return self._refused(decision, "held", approval=approval)
+            return approval if isinstance(approval, Refusal) else self._refused(decision, "held", approval=approval)
         return self._refused(decision, decision.code or "not_granted")
 
     async def _control(self, passage: Passage) -> Refusal | None:

@@ -117,8 +117,8 @@ class Approvals(Protocol):
         """Return the live, unused approval of exactly this action."""
         ...
 
-    async def hold(self, passage: "Passage") -> Mapping[str, Any]:
-        """Open (or find again) the approval task for a held action: `{id, url, expires_at}`."""
+    async def hold(self, passage: "Passage") -> Mapping[str, Any] | Refusal:
+        """Open (or find again) the approval task for a held action: `{id, url, expires_at}`; or say why there is none."""
         ...
 
     async def consume(self, approval: Approval) -> bool:

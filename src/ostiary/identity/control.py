@@ -71,7 +71,7 @@ class ControlPlane:
         """
         if self._keys.list(OPERATOR):
             return False
-        issued = await self._keys.issue_operator_key(BOOTSTRAP, frozenset({"administrator", "security", "auditor"}), by=BOOTSTRAP)
+        issued = await self._keys.issue_operator_key(BOOTSTRAP, frozenset({"administrator", "security", "auditor", "approver"}), by=BOOTSTRAP)
         try:
             write_secret(path, issued.secret)
         except OSError as error:

@@ -1,0 +1,303 @@
+"""The inbox: a held action waits here for people, who say yes or no to exactly that action, once, for a time (R-B4, R-G3)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ostiary.core.action import Boundary
+from ostiary.core.decision import Approval, ApprovalRule, Refusal, refuse
+from ostiary.core.entry import Entry, Family, Kind, Part
+from ostiary.core.errors import Conflict, Invalid, NotFound
+from ostiary.core.ids import new_id
+from ostiary.core.pipeline import Passage
+from ostiary.core.subject import Session, Status
+from ostiary.identity.backing import Backing
+
+KIND: Final = "approval"
+MAX_OPEN: Final = 10_000
+MAX_OPEN_PER_SESSION: Final = 50
+MAX_REASON: Final = 4_000
+KEEP_S: Final = 30 * 86_400.0
+"""How long an ended task is kept in the inbox; the ledger keeps its story."""
+MAX_KEPT: Final = 20_000
+
+PENDING, APPROVED, DENIED, USED, EXPIRED = "pending", "approved", "denied", "used", "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's answer."""
+
+    by: str
+    at: float
+    approves: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A held action as approvers see it. `digest` is what they answer for: one byte changed is another task."""
+
+    id: str
+    session: str
+    digest: str
+    policies: tuple[str, ...]
+    policy_revision: str
+    group: str
+    quorum: int
+    expires_s: int
+    four_eyes: tuple[str, ...]
+    agent: str
+    owner: str
+    user: str
+    """The lending user; empty in an autonomous session."""
+    purpose: str
+    action: str
+    resource: str
+    arguments: str
+    """The canonical JSON of the arguments."""
+    origins: dict[str, str]
+    created_at: float
+    expires_at: float
+    votes: tuple[Vote, ...] = ()
+    used: bool = False
+
+    def state(self, now: float) -> str:
+        """Say where the task stands."""
+        if self.used:
+            return USED
+        if any(not vote.approves for vote in self.votes):
+            return DENIED
+        if now >= self.expires_at:
+            return EXPIRED
+        return APPROVED if len(self.votes) >= self.quorum else PENDING
+
+
+class Approvals:
+    """Implements `core.ports.Approvals`, and the people's side of it. All changes happen on the event loop."""
+
+    def __init__(self, backing: Backing, *, url: str, stewards: frozenset[str] = frozenset(), max_open: int = MAX_OPEN) -> None:
+        self._backing = backing
+        self._url = url
+        self._stewards = stewards
+        """Operators who count as a member of every group: the first operator, until approvers have keys of their own."""
+        self._max_open = max_open
+        self._tasks = backing.load(KIND, Task)
+        self._by_action = {(task.session, task.digest): task.id for task in self._tasks.values()}
+
+    def find(self, session: Session, digest: str) -> Approval | None:
+        """Return the live, unused approval of exactly this action in this session."""
+        task = self._task_of(session, digest)
+        if task is None or task.state(self._backing.now()) != APPROVED or not all(self._may_still(task, vote) for vote in task.votes):
+            return None
+        last = task.votes[-1]
+        return Approval(task.id, task.group, frozenset(vote.by for vote in task.votes), last.at, last.reason)
+
+    async def hold(self, passage: Passage) -> Mapping[str, Any] | Refusal:
+        """Open (or find again) the task for a held action: `{id, url, expires_at}`; a Refusal when a person said no already."""
+        session, action = passage.acting
+        rules = passage.decision.approvals if passage.decision else ()
+        now = self._backing.now()
+        known = self._task_of(session, action.digest)
+        if known is not None and (state := known.state(now)) in {PENDING, APPROVED, DENIED}:
+            if state == DENIED and now < known.expires_at:
+                no = known.votes[-1]
+                return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
+            if state != DENIED and _same(known, rules):
+                return self._handle(known)
+        if (refusal := self._no_room(session, now) or _one_group(rules)) is not None:
+            return refusal
+        task = self._drafted(passage, rules, now)
+        await self._keep(task)
+        return self._handle(task)
+
+    async def consume(self, approval: Approval) -> bool:
+        """Use an approval up, durably; False if another call was first."""
+        task = self._tasks.get(approval.id)
+        if task is None or task.state(self._backing.now()) != APPROVED:
+            return False
+        await self._keep(replace(task, used=True))
+        return True
+
+    def list(self, *, state: str | None = None) -> list[tuple[Task, str]]:
+        """Return the tasks with their states, the newest first."""
+        now = self._backing.now()
+        found = [(task, task.state(now)) for task in sorted(self._tasks.values(), key=lambda task: task.id, reverse=True)]
+        return [(task, where) for task, where in found if state in (None, where)]
+
+    def show(self, task_id: str) -> tuple[Task, str]:
+        """Return one task with its state. Raises NotFound."""
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise NotFound(f"there is no approval `{task_id[:64]}`")
+        return task, task.state(self._backing.now())
+
+    async def approve(self, task_id: str, *, by: str, reason: str) -> Task:
+        """Say yes. Raises NotFound, Conflict when it is no longer open, Invalid for somebody who may not or no reason."""
+        return await self._vote(task_id, by, reason, approves=True)
+
+    async def deny(self, task_id: str, *, by: str, reason: str) -> Task:
+        """Say no: one no ends the task. Raises as `approve` does."""
+        return await self._vote(task_id, by, reason, approves=False)
+
+    async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool) -> Task:
+        self._check_vote(task_id, by, reason)
+        task, _ = self.show(task_id)
+        vote = Vote(by, self._backing.now(), approves, reason.strip())
+        await self._backing.ledger.append(self._entry(task, vote))
+        # The record took time: another vote, the deadline or a retired approver may have come first.
+        self._check_vote(task_id, by, reason)
+        task, _ = self.show(task_id)
+        voted = replace(task, votes=(*task.votes, vote))
+        if voted.state(vote.at) == APPROVED:
+            voted = replace(voted, expires_at=self._backing.now() + task.expires_s)
+        await self._keep(voted)
+        return voted
+
+    def _check_vote(self, task_id: str, by: str, reason: str) -> None:
+        task, state = self.show(task_id)
+        if state != PENDING:
+            raise Conflict(f"approval `{task_id}` is {state}")
+        if not reason.strip() or len(reason) > MAX_REASON:
+            raise Invalid(f"a reason of 1 to {MAX_REASON} characters is needed", remedy="say why with --reason")
+        if why := self._unfit(task, by):
+            raise Invalid(
+                f"`{by}` may not answer this: {why}", code="forbidden", status=403, remedy=f"ask another member of `{task.group}`"
+            )
+        if any(vote.by == by for vote in task.votes):
+            raise Conflict(f"`{by}` has answered already; {task.quorum} different people are needed")
+
+    def _unfit(self, task: Task, by: str) -> str:
+        """Return why somebody may not answer a task; empty when they may."""
+        if "user" in task.four_eyes and by == task.user:
+            return "they lent the rights it would use"
+        if "owner" in task.four_eyes and by == task.owner:
+            return "they own the agent that asks"
+        if by in self._stewards:
+            return ""
+        user = self._backing.registry.users.get(by)
+        if user is None or user.status is not Status.ACTIVE:
+            return "they are no active registered user"
+        return "" if task.group in user.groups | user.roles else f"they are not in `{task.group}`"
+
+    def _may_still(self, task: Task, vote: Vote) -> bool:
+        return not self._unfit(task, vote.by)
+
+    def _task_of(self, session: Session, digest: str) -> Task | None:
+        return self._tasks.get(self._by_action.get((session.id, digest), ""))
+
+    def _drafted(self, passage: Passage, rules: Iterable[ApprovalRule], now: float) -> Task:
+        (session, action), rules = passage.acting, tuple(rules)
+        expires_s = min(rule.expires_s for rule in rules)
+        user = session.subject.user
+        return Task(
+            id=new_id(),
+            session=session.id,
+            digest=action.digest,
+            policies=tuple(rule.policy for rule in rules),
+            policy_revision=passage.decision.revision if passage.decision else "",
+            group=rules[0].group,
+            quorum=max(rule.quorum for rule in rules),
+            expires_s=expires_s,
+            four_eyes=tuple(sorted({who for rule in rules for who in rule.four_eyes})),
+            agent=session.subject.actor.name,
+            owner=session.subject.actor.owner or "",
+            user=user.name if user else "",
+            purpose=session.purpose,
+            action=action.name,
+            resource=str(action.resource),
+            arguments=action.encoded_arguments.decode(),
+            origins=dict(passage.origins.arguments),
+            created_at=now,
+            expires_at=now + expires_s,
+        )
+
+    async def _keep(self, task: Task) -> None:
+        """Show a task at once to everything on the loop, then make it durable; what cannot be stored is taken back."""
+        before, key = self._tasks.get(task.id), (task.session, task.digest)
+        self._tasks[task.id] = task
+        self._by_action[key] = task.id
+        ended = self._ended(self._backing.now()) if len(self._tasks) > MAX_KEPT else []
+        try:
+            await self._backing.save(KIND, {task.id: task, **dict.fromkeys(ended)})
+        except BaseException:
+            # An approval that may have been used stays used: failing closed costs a second question, not a second payment.
+            if not task.used:
+                self._restore(task, before)
+            raise
+        for gone in ended:
+            self._forget(gone)
+
+    def _restore(self, task: Task, before: Task | None) -> None:
+        if before is None:
+            self._forget(task.id)
+        else:
+            self._tasks[task.id] = before
+
+    def _forget(self, task_id: str) -> None:
+        task = self._tasks.pop(task_id, None)
+        if task is not None and self._by_action.get((task.session, task.digest)) == task_id:
+            del self._by_action[task.session, task.digest]
+
+    def _ended(self, now: float) -> list[str]:
+        return [name for name, task in self._tasks.items() if task.state(now) not in {PENDING, APPROVED} and task.created_at < now - KEEP_S]
+
+    def _no_room(self, session: Session, now: float) -> Refusal | None:
+        waiting = [task for task in self._tasks.values() if task.state(now) == PENDING]
+        if len(waiting) >= self._max_open:
+            return refuse("rate_limited", f"{len(waiting)} held actions wait for people already", retry_after_s=60.0)
+        if sum(task.session == session.id for task in waiting) >= MAX_OPEN_PER_SESSION:
+            return refuse(
+                "rate_limited", f"{MAX_OPEN_PER_SESSION} held actions of this session wait for people already", retry_after_s=60.0
+            )
+        return None
+
+    def _handle(self, task: Task) -> Mapping[str, Any]:
+        return {"id": task.id, "url": self._url.replace("{id}", task.id), "expires_at": round(task.expires_at)}
+
+    def _entry(self, task: Task, vote: Vote) -> Entry:
+        verb = "approve" if vote.approves else "deny"
+        return Entry(
+            id=new_id(),
+            family=Family.ACTION,
+            kind=Kind.EVENT,
+            at_ns=self._backing.clock.now_ns(),
+            boundary=Boundary.HUMAN_AUTOMATION.value,
+            user=vote.by,
+            session=task.session,
+            verb=verb,
+            action=verb,
+            resource=f"Approval::{task.id}",
+            digest=task.digest,
+            decision="allow" if vote.approves else "deny",
+            policies=task.policies,
+            policy_revision=task.policy_revision,
+            approval=task.id,
+            parts=(Part("reason", vote.reason.encode()), Part("arguments", task.arguments.encode())),
+        )
+
+
+def arguments_of(task: Task) -> Any:
+    """Return the arguments that are asked for, as JSON values."""
+    return json.loads(task.arguments)
+
+
+def _same(task: Task, rules: Iterable[ApprovalRule]) -> bool:
+    """Say whether the policies of now ask for what the task asks for; a stricter rule needs a new task."""
+    rules = tuple(rules)
+    return (
+        {rule.group for rule in rules} == {task.group}
+        and max(rule.quorum for rule in rules) == task.quorum
+        and {who for rule in rules for who in rule.four_eyes} == set(task.four_eyes)
+    )
+
+
+def _one_group(rules: Iterable[ApprovalRule]) -> Refusal | None:
+    groups = sorted({rule.group for rule in rules})
+    if len(groups) == 1:
+        return None
+    listed = ", ".join(f"`{group}`" for group in groups)
+    return refuse(
+        "forbidden", f"it needs a yes from {listed or 'nobody'}, and one action can be held for one group", remedy="change the policies"
+    )
