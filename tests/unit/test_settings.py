@@ -1,9 +1,11 @@
 """Settings: few, documented, from four places, and never half understood (DESIGN section 6)."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+import ostiary.settings as settings_module
 from ostiary.core.errors import InvalidConfig
 from ostiary.settings import Settings, describe, is_loopback
 
@@ -18,6 +20,14 @@ def test_there_are_fewer_than_sixty_and_each_says_what_it_means() -> None:
     found = describe(environ={})
     assert 0 < len(found) < 60
     assert all(len(each.meaning) > 10 for each in found)
+
+
+def test_no_setting_is_for_nothing() -> None:
+    """One that no part of the gateway reads would promise what does not happen."""
+    package = Path(settings_module.__file__).parent
+    code = "\n".join(path.read_text() for path in package.rglob("*.py") if path.name != "settings.py")
+    unread = [each.name for each in describe(environ={}) if not re.search(rf"\.{each.name.partition('.')[2]}\b", code)]
+    assert unread == []
 
 
 def test_later_places_win(tmp_path: Path) -> None:

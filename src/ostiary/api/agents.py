@@ -94,9 +94,9 @@ class KeyBody(Body):
 
 
 class RotateBody(Body):
-    """How long the old key still works."""
+    """How long the old key still works; `identity.key_overlap_s` when left out."""
 
-    overlap_s: Annotated[int, Field(ge=0, le=2_592_000)] = 3600
+    overlap_s: Annotated[int, Field(ge=0, le=2_592_000)] | None = None
 
 
 AgentPage: Any = create_model("AgentPage", items=(list[AgentView], ...), next=(str | None, None))
@@ -210,7 +210,8 @@ async def issue_key(name: Name, body: KeyBody, services: Given, caller: Annotate
 async def rotate_key(id: Id, body: RotateBody, services: Given, caller: Annotated[Caller, may("rotate", "key", own=True)]) -> IssuedKeyView:  # noqa: A002
     """Make a successor of an agent's key; the old one works a while longer."""
     _within_reach(services, caller, id)
-    issued = await services.keys.rotate(id, by=caller.name, overlap_s=body.overlap_s)
+    overlap_s = services.settings.identity.key_overlap_s if body.overlap_s is None else body.overlap_s
+    issued = await services.keys.rotate(id, by=caller.name, overlap_s=overlap_s)
     return IssuedKeyView(issued.id, issued.prefix, issued.secret, issued.expires_at)
 
 

@@ -130,9 +130,9 @@ class PasswordBody(Body):
 
 
 class LinkBody(Body):
-    """How long the link is to work."""
+    """How long the link is to work; `identity.link_ttl_s` when left out."""
 
-    ttl_s: Annotated[int, Field(gt=0, le=604_800)] = 900
+    ttl_s: Annotated[int, Field(gt=0, le=604_800)] | None = None
 
 
 class LinkView(Body):
@@ -154,8 +154,9 @@ async def set_password(name: Name, body: PasswordBody, services: Given, caller: 
 async def issue_link(name: Name, body: LinkBody, services: Given, caller: Annotated[Caller, may("link", "user")]) -> LinkView:
     """Make a secret that signs a person in once."""
     find(services, "users", name)
-    secret = await services.directory.issue_link(name, by=caller.name, ttl_s=body.ttl_s)
-    return LinkView(user=name, secret=secret, expires_in_s=body.ttl_s)
+    ttl_s = body.ttl_s or services.settings.identity.link_ttl_s
+    secret = await services.directory.issue_link(name, by=caller.name, ttl_s=ttl_s)
+    return LinkView(user=name, secret=secret, expires_in_s=ttl_s)
 
 
 ROUTERS = (users, groups, models, servers, apis, sources)

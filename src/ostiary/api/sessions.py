@@ -28,9 +28,9 @@ class SessionBody(Body):
     purpose: Annotated[str, Field(min_length=1, max_length=4096)]
     ttl_s: Annotated[int, Field(gt=0, le=3600)] = 3600
     actions: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
-    """Actions it may take in all."""
+    """Actions it may take in all; `limits.session_actions` when left out."""
     spend: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    """What it may spend on models, in the deployment's currency."""
+    """What it may spend on models, in the deployment's currency; `limits.session_spend` when left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,16 @@ async def open_session(body: SessionBody, services: Given, caller: Annotated[Cal
         caller.agent(services, body.agent)
         if body.user != caller.name:
             raise Forbidden("an owner lends their own rights only", remedy="let the user open the session, or an administrator")
-    spend = None if body.spend is None else round(body.spend * MICRO)
+    limits = services.settings.limits
+    actions = body.actions or limits.session_actions or None
+    spend = body.spend or limits.session_spend or None
     ask = Ask(
         agent=_name(body.agent, "agent"),
         user=_name(body.user, "user"),
         scopes=tuple(body.scopes),
         purpose=body.purpose,
         ttl_s=min(body.ttl_s, services.settings.identity.session_ttl_s),
-        limits=Limits(body.actions, spend),
+        limits=Limits(actions, None if spend is None else round(spend * MICRO)),
         by=caller.name,
     )
     opened = await services.sessions.open(ask)

@@ -99,7 +99,7 @@ def key(
     ttl: str = "",
     list_: Flag = False,
     rotate: str = "",
-    overlap: str = "1h",
+    overlap: str = "",
     revoke: str = "",
     why: str = "",
     out: Out = PLAIN,
@@ -115,7 +115,7 @@ def key(
     rotate:
         The id of a key to make a successor of.
     overlap:
-        How long the old key still works.
+        How long the old key still works, as `1h`; a day when not set otherwise.
     revoke:
         The id of a key to revoke now.
     why:
@@ -136,7 +136,7 @@ def key(
         out.done(f"key {revoke} is revoked", {"revoked": revoke})
         return
     if rotate:
-        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap)})
+        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap) if overlap else None})
     else:
         issued = client.post(path, {"ttl_s": seconds(ttl) if ttl else None})
     out.one(issued if out.json else issued["secret"])

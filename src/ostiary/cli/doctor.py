@@ -108,7 +108,10 @@ def _ledger(_: Path | None) -> Iterator[Finding]:
         yield Finding("error", "clock", f"the newest checkpoint is {late:.0f} s in the future", "set the machine's clock")
     if not found.anchored and found.ok:
         yield Finding(
-            "warning", "anchor", "no checkpoint is compared with a copy held elsewhere", "set ledger.anchor, or keep checkpoints outside"
+            "warning",
+            "anchor",
+            "no checkpoint is compared with a copy held elsewhere",
+            "keep a copy elsewhere, and compare: ostiary audit verify --checkpoint FILE",
         )
 
 

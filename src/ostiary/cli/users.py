@@ -48,9 +48,9 @@ def password(name: str, *, out: Out = PLAIN) -> None:
 
 
 @app.command
-def link(name: str, *, ttl: str = "15m", out: Out = PLAIN) -> None:
+def link(name: str, *, ttl: str = "", out: Out = PLAIN) -> None:
     """Make a one-time sign-in secret, printed once."""
-    found = Client.of_place().post(f"/v1/users/{segment(name)}/link", {"ttl_s": seconds(ttl)})
+    found = Client.of_place().post(f"/v1/users/{segment(name)}/link", {"ttl_s": seconds(ttl) if ttl else None})
     out.one(found if out.json else found["secret"])
 
 
