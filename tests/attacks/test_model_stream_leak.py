@@ -74,6 +74,24 @@ def test_tool_arguments_are_controlled() -> None:
     assert calls(events) == '{"body":"******"}'
 
 
+@pytest.mark.parametrize("name", [b"id", b"model", b"system_fingerprint", b"service_tier", b"created"])
+def test_names_that_only_inform_are_left_out_when_they_are_text(name: bytes) -> None:
+    """Issue 3 section 6: a local server's odd names do not break a stream, and do not carry text either."""
+    events, translator = translate(chat("a").replace(b'"id": "1"', b'"id": "1", "%b": "a secret, C:\\\\models"' % name))
+    assert text(events) == "a"
+    assert "secret" not in json.dumps(events)
+    assert translator.is_complete
+
+
+def test_an_empty_piece_after_the_finish_is_harmless() -> None:
+    """R-B2: some servers repeat the role beside the finish."""
+    late = {"role": "assistant", "content": ""}
+    raw = chat("a").replace(b"data: [DONE]\n\n", b"") + chat(late, finish=None) + b"data: [DONE]\n\n"
+    events, translator = translate(raw)
+    assert text(events) == "a"
+    assert translator.is_complete
+
+
 def test_what_a_stream_need_not_carry_does_not_travel() -> None:
     """Issue 3 section 6: token lists, audio, unknown members and comments are dropped."""
     tokens = {"content": [{"token": "secret", "logprob": 0, "top_logprobs": []}]}
@@ -87,8 +105,6 @@ def test_what_a_stream_need_not_carry_does_not_travel() -> None:
     "raw",
     [
         chat("a", finish="my secret reason"),
-        chat("a").replace(b'"id": "1"', b'"id": "a secret in words"'),
-        chat("a").replace(b'"model": "m"', b'"model": "a secret in words"'),
         chat({"role": "the secret"}),
         chat({"tool_calls": [{"index": 0, "function": {"name": "a secret in words"}}]}),
         chat({"tool_calls": [{"index": 0, "id": "a secret in words"}]}),

@@ -25,13 +25,15 @@ class Channels:
 
     def feed(self, channel: str, text: str) -> str:
         """Take a piece of text and return what may be released now."""
+        if not text:
+            return ""
         if channel not in self._open:
             if channel in self._ended:
                 raise UpstreamUnavailable("the upstream's stream goes on with a part that had ended")
             if len(self._open) + len(self._ended) >= MAX_CHANNELS:
                 raise UpstreamUnavailable("the upstream's stream has too many parts")
             self._open[channel] = None
-        return self._keep(channel, self._controls.feed(channel, text)) if text else ""
+        return self._keep(channel, self._controls.feed(channel, text))
 
     def finish(self, channel: str) -> str:
         """End a channel and return its tail; nothing when it was never opened."""
@@ -72,6 +74,11 @@ def word(value: Any, default: Any = None) -> Any:
     if isinstance(value, str) and _WORD.match(value):
         return value
     raise UpstreamUnavailable("the upstream put text where an identifier belongs")
+
+
+def label(value: Any, default: str) -> str:
+    """Return a name that only informs, or `default` where it could carry text."""
+    return value if isinstance(value, str) and _WORD.match(value) else default
 
 
 def figures(value: Any, depth: int = 3) -> Any:

@@ -7,7 +7,7 @@ from ostiary.core.decision import Refusal
 from ostiary.core.errors import UpstreamUnavailable
 from ostiary.core.ports import ContentStream
 from ostiary.core.registry import Model
-from ostiary.protocols.model_text import Channels, figures, small_index, word
+from ostiary.protocols.model_text import Channels, figures, label, small_index, word
 from ostiary.protocols.sse import SseReader, decode_event, named_event
 
 DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking"), "tool_use": ("input_json_delta", "partial_json")}
@@ -19,7 +19,8 @@ class EventTranslator:
     """Implements `boundaries.agent_model.Translator` for messages."""
 
     def __init__(self, model: Model, controls: ContentStream, error: Callable[[Refusal], dict[str, Any]]) -> None:
-        self._name = model.name if model.upstream_name and model.upstream_name != model.name else ""
+        self._name = model.name
+        self._is_mapped = model.upstream_name not in {"", model.name}
         self._channels = Channels(controls)
         self._error = error
         self._reader = SseReader()
@@ -83,10 +84,10 @@ class EventTranslator:
             raise UpstreamUnavailable("the upstream's stream begins in a way that makes no sense")
         self._usage = figures(message.get("usage")) or {}
         self._head = {
-            "id": word(message.get("id"), ""),
+            "id": label(message.get("id"), "msg"),
             "type": "message",
             "role": "assistant",
-            "model": self._name or word(message.get("model"), ""),
+            "model": self._name if self._is_mapped else label(message.get("model"), self._name),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,

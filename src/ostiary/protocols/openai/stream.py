@@ -8,7 +8,7 @@ from ostiary.core.decision import Refusal
 from ostiary.core.errors import UpstreamUnavailable
 from ostiary.core.ports import ContentStream
 from ostiary.core.registry import Model
-from ostiary.protocols.model_text import Channels, figures, small_index, word
+from ostiary.protocols.model_text import Channels, figures, label, small_index, word
 from ostiary.protocols.sse import SseReader, data_event, decode_event
 
 TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -32,7 +32,8 @@ class ChunkTranslator:
     """Implements `boundaries.agent_model.Translator` for chat completions."""
 
     def __init__(self, model: Model, controls: ContentStream, error: Callable[[Refusal], dict[str, Any]]) -> None:
-        self._name = model.name if model.upstream_name and model.upstream_name != model.name else ""
+        self._name = model.name
+        self._is_mapped = model.upstream_name not in {"", model.name}
         self._channels = Channels(controls)
         self._error = error
         self._reader = SseReader()
@@ -89,14 +90,14 @@ class ChunkTranslator:
     def _heading(self, chunk: dict[str, Any]) -> dict[str, Any]:
         created = chunk.get("created")
         head = {
-            "id": word(chunk.get("id"), ""),
+            "id": label(chunk.get("id"), "chatcmpl"),
             "object": "chat.completion.chunk",
             "created": created if isinstance(created, int) else 0,
-            "model": self._name or word(chunk.get("model"), ""),
+            "model": self._name if self._is_mapped else label(chunk.get("model"), self._name),
         }
         for name in ("system_fingerprint", "service_tier"):
             if chunk.get(name) is not None:
-                head[name] = word(chunk[name])
+                head[name] = label(chunk[name], "")
         return head
 
     def _choice(self, raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,7 +109,7 @@ class ChunkTranslator:
         released = self._delta(choice, delta) if isinstance(delta, dict) else {}
         finish = word(raw.get("finish_reason"))
         if choice.finish is not None:
-            if released or (finish is not None and finish != choice.finish):
+            if any(released[name] for name in released if name != "role") or finish not in {None, choice.finish}:
                 raise UpstreamUnavailable("the upstream's stream goes on with a choice that had ended")
             return
         if finish is not None:
