@@ -149,7 +149,7 @@ async def open_gateway(
         mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
         closing.push_async_callback(mcp.close)
         models = AgentModel(pipeline, registrar, http, secrets)
-        oauth = OAuthDoor(sessions, directory, signer, keys)
+        oauth = OAuthDoor(sessions, directory, signer, keys, record)
 
         services = Services(
             settings=settings,

@@ -1,7 +1,7 @@
 """The inbox: a held action waits here for people, who say yes or no to exactly that action, once, for a time (R-B4, R-G3)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -240,7 +240,7 @@ class Approvals:
         if task is not None and self._by_action.get((task.session, task.digest)) == task_id:
             del self._by_action[task.session, task.digest]
 
-    def _ended(self, now: float) -> list[str]:
+    def _ended(self, now: float) -> Sequence[str]:
         return [name for name, task in self._tasks.items() if task.state(now) not in {PENDING, APPROVED} and task.created_at < now - KEEP_S]
 
     def _no_room(self, session: Session, now: float) -> Refusal | None:

@@ -1,0 +1,225 @@
+"""The token endpoint: a user's token and an agent's proof buy a session token (RFC 8693), and where clients learn of it (RFC 8414)."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from ostiary.core.decision import Refusal, refuse
+from ostiary.core.errors import InvalidAction, OstiaryError
+from ostiary.core.ports import Credential
+from ostiary.identity.directory import Directory, SignedIn
+from ostiary.identity.keys import AGENT, KeyRing
+from ostiary.identity.record import IdentityRecord
+from ostiary.identity.sessions import MAX_TTL_S, Ask, Sessions
+from ostiary.identity.tokens import USER_TYPE, Signer
+from ostiary.protocols.wire import Call
+
+EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
+MAX_FORM: Final = 64 * 1024
+MAX_FIELDS: Final = 32
+EXCHANGE_FIELDS: Final = frozenset(
+    {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "scope", "purpose", "audience", "resource",
+     "requested_token_type", "requested_ttl", "client_id"}
+)  # fmt: skip
+LOGIN_FIELDS: Final = frozenset({"username", "password", "link"})
+_ERRORS: Final = {
+    "no_session": "invalid_grant",
+    "expired": "invalid_grant",
+    "revoked": "invalid_grant",
+    "out_of_scope": "invalid_scope",
+    "isolated": "unauthorized_client",
+    "forbidden": "access_denied",
+    "not_granted": "access_denied",
+    "rate_limited": "temporarily_unavailable",
+    "unavailable": "temporarily_unavailable",
+}
+"""Our codes as RFC 6749 section 5.2 and RFC 8693 section 2.2.2 name them."""
+
+Handler = Callable[[Call], Awaitable[None]]
+
+
+class OAuthDoor:
+    """Serves `/oauth/*` and the authorization server's `/.well-known/*`."""
+
+    def __init__(self, sessions: Sessions, directory: Directory, signer: Signer, keys: KeyRing, record: IdentityRecord) -> None:
+        self._sessions = sessions
+        self._directory = directory
+        self._signer = signer
+        self._keys = keys
+        self._record = record
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("POST", "/oauth/token"): self._token,
+            ("POST", "/oauth/login"): self._login,
+            ("GET", "/.well-known/jwks.json"): self._jwks,
+            ("GET", "/.well-known/oauth-authorization-server"): self._metadata,
+        }
+
+    async def __call__(self, call: Call) -> None:
+        """Serve one request."""
+        handler = self._handlers.get((call.method, call.path))
+        if handler is None:
+            allowed = [method for method, path in self._handlers if path == call.path]
+            missing = Refusal("invalid_request", 405, f"use {allowed[0]}") if allowed else refuse("not_found", "there is no such path")
+            await _refused(call, missing)
+            return
+        try:
+            await handler(call)
+        except OstiaryError as error:
+            await _refused(call, Refusal(error.code, error.status, error.detail, remedy=error.remedy or ""))
+
+    async def _token(self, call: Call) -> None:
+        form = await _form(call, EXCHANGE_FIELDS)
+        if form.get("grant_type") != EXCHANGE:
+            await _refused(call, refuse("invalid_request", f"grant_type must be `{EXCHANGE}`"), error="unsupported_grant_type")
+            return
+        if form.get("subject_token_type", ACCESS_TOKEN) not in {ACCESS_TOKEN, JWT}:
+            raise InvalidAction("subject_token_type must be that of an access token")
+        if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+            raise InvalidAction("requested_token_type must be that of an access token")
+        if any(form.get(name, self._signer.audience).rstrip("/") != self._signer.audience for name in ("audience", "resource")):
+            await _refused(call, refuse("forbidden", "session tokens are for this gateway only"), error="invalid_target")
+            return
+        answer = await self._exchange(call, form)
+        if isinstance(answer, Refusal):
+            await _refused(call, answer)
+        else:
+            await call.respond_json(200, answer)
+
+    async def _exchange(self, call: Call, form: Mapping[str, str]) -> dict[str, Any] | Refusal:
+        proof = form.get("actor_token") or _client_secret(call)
+        credential = Credential(proof, "token", call.ip, call.headers.get("host", ""))
+        key = self._keys.verify(proof, AGENT)
+        if isinstance(key, Refusal):
+            return await self._record.failure(credential, key, method="agent_key")
+        claims = self._signer.verify(form.get("subject_token", ""), USER_TYPE)
+        if isinstance(claims, Refusal):
+            return await self._record.failure(credential, claims, method="user_token")
+        lent = tuple(claims["scope"].split()) if "scope" in claims else None
+        ask = Ask(
+            agent=key.holder,
+            user=claims["sub"],
+            scopes=tuple(form.get("scope", "").split()),
+            purpose=form.get("purpose", ""),
+            ttl_s=_ttl(form.get("requested_ttl", "")),
+            lent=lent,
+            method="token_exchange",
+            key=key.id,
+        )
+        opened = await self._sessions.open(ask, credential)
+        if isinstance(opened, Refusal):
+            return opened
+        session = opened.session
+        return {
+            "access_token": opened.token,
+            "issued_token_type": ACCESS_TOKEN,
+            "token_type": "Bearer",
+            "expires_in": max(1, int(opened.expires_at - session.opened_at)),
+            "scope": " ".join(session.scopes),
+            "session": session.id,
+        }
+
+    async def _login(self, call: Call) -> None:
+        form = await _form(call, LOGIN_FIELDS)
+        credential = Credential("", "login", call.ip, call.headers.get("host", ""))
+        signed_in = await self._sign_in(form, credential)
+        if isinstance(signed_in, Refusal):
+            await _refused(call, signed_in)
+            return
+        body = {"access_token": signed_in.token, "token_type": "Bearer", "expires_in": int(signed_in.expires_in_s), "user": signed_in.user}
+        await call.respond_json(200, body)
+
+    async def _sign_in(self, form: Mapping[str, str], credential: Credential) -> SignedIn | Refusal:
+        if set(form) == {"link"}:
+            return await self._directory.use_link(form["link"], credential)
+        if set(form) == {"username", "password"}:
+            return await self._directory.sign_in(form["username"], form["password"], credential)
+        if set(form) == {"username"}:
+            return await self._directory.sign_in_for_development(form["username"], credential)
+        raise InvalidAction("give `username` and `password`, or `link`")
+
+    async def _jwks(self, call: Call) -> None:
+        await call.respond_json(200, self._signer.jwks())
+
+    async def _metadata(self, call: Call) -> None:
+        """Describe the authorization server (RFC 8414 section 2)."""
+        issuer = self._signer.issuer
+        document = {
+            "issuer": issuer,
+            "token_endpoint": f"{issuer}/oauth/token",
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "grant_types_supported": [EXCHANGE],
+            "response_types_supported": [],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+            "service_documentation": "https://ostiary.dev/docs/identity",
+        }
+        await call.respond_json(200, document)
+
+
+def _client_secret(call: Call) -> str:
+    """Return the agent key of a client that authenticates itself: Basic (RFC 6749 section 2.3.1) or Bearer."""
+    scheme, _, value = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        raise InvalidAction("the Authorization header is not Basic") from None
+
+
+def _ttl(text: str) -> float:
+    if not text:
+        return MAX_TTL_S
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MAX_TTL_S:
+        raise InvalidAction(f"requested_ttl must be 1 to {MAX_TTL_S:.0f} seconds")
+    return float(text)
+
+
+async def _form(call: Call, known: frozenset[str]) -> dict[str, str]:
+    """Read an urlencoded form strictly: known fields, each once, in one spelling. Raises InvalidAction."""
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise InvalidAction("send the fields as application/x-www-form-urlencoded", status=415)
+    if call.query:
+        raise InvalidAction("fields belong in the body, not in the address")
+    body = await call.body(MAX_FORM)
+    form: dict[str, str] = {}
+    pairs = body.split(b"&") if body else []
+    if len(pairs) > MAX_FIELDS:
+        raise InvalidAction(f"more than {MAX_FIELDS} fields")
+    for pair in pairs:
+        name, equals, value = pair.partition(b"=")
+        key = _text(name)
+        if not equals or key not in known:
+            raise InvalidAction(f"unknown field `{key[:64]}`; known: {', '.join(sorted(known))}")
+        if key in form:
+            raise InvalidAction(f"field `{key}` stands twice")
+        form[key] = _text(value)
+    return form
+
+
+def _text(encoded: bytes) -> str:
+    try:
+        return unquote_to_bytes(encoded.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise InvalidAction("a field is not valid UTF-8") from None
+
+
+async def _refused(call: Call, refusal: Refusal, *, error: str = "") -> None:
+    """Answer as RFC 6749 section 5.2 says, with our code and remedy beside its members."""
+    body = {
+        "error": error or _ERRORS.get(refusal.code, "invalid_request"),
+        "error_description": refusal.detail,
+        "code": refusal.code,
+        "remedy": refusal.remedy,
+    }
+    status = refusal.status if refusal.status in {401, 404, 405, 408, 413, 415, 429, 500, 503} else 400
+    headers = [(b"retry-after", b"%d" % max(1, round(refusal.retry_after_s)))] if refusal.retry_after_s else []
+    if status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="ostiary"'))
+    await call.respond_json(status, body, headers)
