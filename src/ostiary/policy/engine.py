@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Context, Decision, Effect
@@ -14,7 +15,7 @@ from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import OBLIGATIONS
 from ostiary.policy.slicing import Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
-from ostiary.policy.verdict import Verdict, combine
+from ostiary.policy.verdict import Verdict, combine, hold_to
 from ostiary.policy.version import PolicyVersion
 
 log = logging.getLogger("ostiary.policy")
@@ -106,7 +107,11 @@ class PolicyEngine:
             return Decision(Effect.DENY, "unavailable", unfit, (why,), revision, remedy="an operator must mend the policy")
         facts = context.Facts(session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
         verdicts = ask(found, session.subject.chain, action, facts)
-        return combine(revision, verdicts, action, origins, self._obligations)
+        decision = combine(revision, verdicts, action, origins, self._obligations)
+        if about.approval is None or decision.effect is not Effect.ALLOW:
+            return decision
+        bare = context.Facts(session, replace(about, approval=None), origins, facts.arguments, facts.given)
+        return hold_to(decision, ask(found, session.subject.chain, action, bare), about.approval, session)
 
 
 def ask(found: Snapshot, links: Sequence[Principal], action: Action, facts: context.Facts) -> list[Verdict]:

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostiary.core.action import Action, Origins
-from ostiary.core.decision import ApprovalRule, Decision, Effect
-from ostiary.core.subject import Principal
+from ostiary.core.decision import Approval, ApprovalRule, Decision, Effect
+from ostiary.core.subject import Principal, Session
 from ostiary.policy.obligations import add_up
 from ostiary.policy.source import Policy
 
@@ -57,6 +57,30 @@ def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins:
         rules = _rules(held)
         return Decision(Effect.HOLD, "held", _ids(held), _because(held), revision, obligations, rules, _ask(rules))
     return Decision(Effect.ALLOW, "", _ids(permits), _because(permits), revision, obligations)
+
+
+def hold_to(decision: Decision, before: Sequence[Verdict], approval: Approval, session: Session) -> Decision:
+    """Return an allow that an approval made possible, or the hold it still is when it is not the approval asked for.
+
+    `before` is what the links are told without it. A policy's `unless` may be looser than its annotations; the stricter
+    of both holds.
+    """
+    lifted = [policy for verdict in before if not verdict.is_allowed for policy in verdict.policies]
+    unmet = [policy for policy in lifted if policy.approval is not None and not _is_met(policy.approval, approval, session)]
+    if not unmet:
+        return decision
+    rules = _rules(unmet)
+    return replace(
+        decision, effect=Effect.HOLD, code="held", policies=_ids(unmet), reasons=_because(unmet), approvals=rules, remedy=_ask(rules)
+    )
+
+
+def _is_met(rule: ApprovalRule, approval: Approval, session: Session) -> bool:
+    """Say whether it is the rule's group, enough people, and none of them barred."""
+    user, actor = session.subject.user, session.subject.actor
+    barred = {"user": user.name if user else None, "owner": actor.owner}
+    is_free = approval.by.isdisjoint({barred.get(who) for who in rule.four_eyes})
+    return approval.group == rule.group and is_free and len(approval.by) >= rule.quorum
 
 
 def _failed(revision: str, verdicts: Sequence[Verdict]) -> Decision:
