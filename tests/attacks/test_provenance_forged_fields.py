@@ -130,3 +130,16 @@ def test_picking_anybody_from_a_directory_vouches_for_nothing_more() -> None:
     world.answer("drive/account", structured({"iban": "GB29NWBK60161331926819"}), email="a@b.example")
     assert world.origin("a@b.example") == "directory"
     assert world.origin("GB29NWBK60161331926819") not in SAFE
+
+
+def test_an_agent_that_searches_for_the_attackers_double_finds_nobody() -> None:
+    """R-H3: what stands alone in an answer the agent narrowed by its own words need not be what the user meant."""
+    bob, double = {"name": "Bob Smith", "email": "bob@x.example"}, {"name": "Bob Evil", "email": EVIL}
+    world = World("mail Bob")
+    world.confirm("people/contacts", attested=frozenset({"name", "email"}), directory=frozenset())
+    world.answer("people/contacts", structured([double]), query="evil.example")
+    assert world.origin(EVIL) not in SAFE
+    world.answer("people/contacts", structured([bob, double]), query="Bob")
+    assert world.origin(EVIL) not in SAFE
+    world.answer("people/contacts", structured([bob]), query="Bob")
+    assert world.origin("bob@x.example") == "attested"

@@ -80,6 +80,8 @@ CONTAINERS = (dict, list)
 NOBODY: frozenset[int] = frozenset()
 ALONE = ("p:", "s:", "f:")
 """Keys that must single out one record: part of a person's name, a beginning, the words of a file's name."""
+STRONG = ("e:", "i:", "u:", "t:", *tuple(f"#{digit}" for digit in "-0123456789"))
+"""Keys that name one thing wherever it stands: addresses, accounts, links, numbers."""
 HINT = "q:"
 """A key that only points: one word of a title."""
 NOTHING: frozenset[str] = frozenset()
@@ -97,6 +99,8 @@ class Absorber:
     fields: Fields
     attested_source: int
     directory_source: int
+    is_wide: bool = True
+    """False when the agent narrowed the call by words that are not the user's: then what stands alone here need not elsewhere."""
     is_named: bool = False
     """True when the call itself asked for one object by a name or number that is safe."""
     text: list[str] = field(default_factory=list)
@@ -127,9 +131,11 @@ class Absorber:
             self._collect(item, step, own, nested, depth)
             taken.append((own, nested))
         names = [self._names(own) for own, _ in taken]
+        if not self.is_wide:
+            names = [{name for name in found if name[:2] in STRONG} for found in names]
         shared = Counter(name for found in names for name in found) if any(names) else {}
         most = max(1, len(items) // 2)
-        singled = self._singled_out(taken) if len(items) > 1 and self.index.request.extremes else NOBODY
+        singled = self._singled_out(taken) if self.is_wide and len(items) > 1 and self.index.request.extremes else NOBODY
         apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT) for found in names]
         inherited = inherited and not any(apart)
         for number, ((own, nested), found) in enumerate(zip(taken, names, strict=True)):
