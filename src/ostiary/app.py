@@ -45,7 +45,7 @@ from ostiary.monitoring.metrics import CONTENT_TYPE, Metrics
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.protocols.anthropic.door import AnthropicDoor
-from ostiary.protocols.edge import Edge
+from ostiary.protocols.edge import Door, Edge
 from ostiary.protocols.listener import Bounds, Listener
 from ostiary.protocols.mcp.door import METADATA, McpDoor
 from ostiary.protocols.mcp.preview import Preview
@@ -124,7 +124,6 @@ async def open_gateway(
             backing,
             url=settings.policy.approval_url or f"{url}/v1/approvals/{{id}}",
             stewards=frozenset({BOOTSTRAP}) if settings.policy.operator_approves else frozenset(),
-            max_open=settings.policy.max_open_approvals,
         )
         http = UpstreamHttp(
             PoolLimits(connections=settings.upstream.max_connections),
@@ -294,14 +293,14 @@ def _control_plane(services: Services) -> FastAPI:
     return create_api(services)
 
 
-def _well_known(mcp: McpDoor, oauth: OAuthDoor) -> Callable[[Call], object]:
+def _well_known(mcp: McpDoor, oauth: OAuthDoor) -> Door:
     async def door(call: Call) -> None:
         await (mcp.metadata(call) if call.path.startswith(METADATA) else oauth(call))
 
     return door
 
 
-def _health(ledger: Ledger) -> Callable[[Call], object]:
+def _health(ledger: Ledger) -> Door:
     async def door(call: Call) -> None:
         if call.path == "/health/live":
             await call.respond_json(200, {"status": "alive"})
@@ -314,7 +313,7 @@ def _health(ledger: Ledger) -> Callable[[Call], object]:
     return door
 
 
-def _metrics_page(metrics: Metrics) -> Callable[[Call], object]:
+def _metrics_page(metrics: Metrics) -> Door:
     async def door(call: Call) -> None:
         await call.respond(200, metrics.render(), CONTENT_TYPE)
 

@@ -117,6 +117,8 @@ class UpstreamSettings(_Section):
 class PolicySettings(_Section):
     """Decisions."""
 
+    operator_approves: bool = True
+    """The first operator counts as a member of every approval group; turn it off once approvers have keys of their own."""
     approval_url: str = ""
     """Address shown to approvers; `{id}` stands for the approval. Ours when empty."""
 
