@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Self, cast
 
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
         self.keeps_s = math.inf
         """How long the upstream said it keeps an idle connection, with a second's margin."""
 
-    @property
+    @cached_property
     def peer_is_loopback(self) -> bool:
         """Say whether the other end is this machine."""
         peer = self._transport.get_extra_info("peername") if self._transport else None

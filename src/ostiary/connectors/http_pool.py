@@ -56,13 +56,14 @@ class Pool:
 
     async def acquire(self) -> Connection:
         """Return a connection: idle, new, or the next to be free. Raises UpstreamUnavailable."""
+        until = self._loop.time() + self._limits.wait_s
         while True:
             connection = self.take()
             if connection is not None:
                 return connection
             if self._open < self._limits.connections:
                 return await self._dial()
-            handed = await self._wait()
+            handed = await self._wait(until)
             if handed is not None and not handed.is_closed:
                 return handed
 
@@ -95,13 +96,13 @@ class Pool:
             self._lost(connection)
         return connection
 
-    async def _wait(self) -> Connection | None:
+    async def _wait(self, until: float) -> Connection | None:
         if len(self._waiters) >= self._limits.waiting:
             raise UpstreamUnavailable("too many calls wait for a connection to the upstream", status=503)
         waiter: asyncio.Future[Connection | None] = self._loop.create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._limits.wait_s):
+            async with asyncio.timeout_at(until):
                 return await waiter
         except BaseException as error:
             if waiter in self._waiters:
