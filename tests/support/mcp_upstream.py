@@ -123,15 +123,13 @@ async def gateway(
 
     With `policies` (Cedar), the real policy engine, content controls and provenance stand in place of the plain ones.
     """
-    sessions, policy, ledger = Sessions(), FixedPolicy(), ListLedger()
+    sessions, policy, ledger, engine = Sessions(), FixedPolicy(), ListLedger(), PolicyEngine()
     sessions.lend("t-alice")
     registrar = Registrar(MemoryStore(), ledger, Clock(), "test")
     pins = ToolPins(registrar, find, infer)
     ports = Ports(sessions, policy, PlainControls(), NoProvenance(), ledger, NeverApproved(), time.time_ns)
     if policies:
-        ports = replace(
-            ports, policy=_engine(registrar, policies), controls=ControlSet(registrar, time.time_ns), provenance=Provenance(registrar)
-        )
+        ports = replace(ports, policy=engine, controls=ControlSet(registrar, time.time_ns), provenance=Provenance(registrar))
     http = UpstreamHttp()
     door = McpDoor(Pipeline(ports), ports, registrar, pins, McpDialler(http, FixedSecrets(dict(credentials or {}))), find)
     edge = Edge({"mcp": door, ".well-known": door.metadata}, _nothing, hosts=frozenset(), origins=frozenset())
@@ -143,6 +141,8 @@ async def gateway(
         ]
         await registrar.change(people, by="root")
         await running.register(*servers)
+        if policies:
+            await _decide_by(engine, running, policies)
         try:
             yield running
         finally:
@@ -150,12 +150,12 @@ async def gateway(
             await http.close()
 
 
-def _engine(registrar: Registrar, policies: str) -> PolicyEngine:
-    """The real engine, which follows the registry."""
-    engine, version = PolicyEngine(), PolicyVersion({"test.cedar": policies})
-    engine.load(registrar.registry, version)
-    registrar.subscribe(lambda registry: engine.load(registry, version))
-    return engine
+async def _decide_by(engine: PolicyEngine, running: Gateway, policies: str) -> None:
+    """Load policies once the servers' tools are known, and let the engine follow the registry from then on."""
+    version = PolicyVersion({"test.cedar": policies})
+    await running.door.connect()
+    engine.load(running.registrar.registry, version)
+    running.registrar.subscribe(lambda registry: engine.load(registry, version))
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
