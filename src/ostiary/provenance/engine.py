@@ -204,7 +204,7 @@ class Provenance:
             absorbing.fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
-            is_wide=_is_wide(passage.origins, action),
+            is_wide=_is_wide(passage.origins, action, profile),
             is_named=_asks_by_name(passage.origins, action),
         )
         for tree, is_tree in absorbing.trees(content):
@@ -327,9 +327,10 @@ def _demanded(passage: Passage) -> frozenset[str]:
     return frozenset(label for duty in passage.decision.obligations if duty.name == "label" for label in duty.values)
 
 
-def _is_wide(origins: Origins, action: Action) -> bool:
-    """Say whether no word of the agent's own narrowed a call; how many to return is no word."""
-    return all(origins.arguments.get(name) in SAFE for name, value in action.arguments.items() if not isinstance(value, int | float | None))
+def _is_wide(origins: Origins, action: Action, profile: Profile) -> bool:
+    """Say whether no word of the agent's own narrowed a call; how many to return is no word, and prose narrows nothing."""
+    words = (name for name, value in action.arguments.items() if not isinstance(value, int | float | None) and name not in profile.payload)
+    return all(origins.arguments.get(name) in SAFE for name in words)
 
 
 def _asks_by_name(origins: Origins, action: Action) -> bool:
