@@ -41,8 +41,13 @@ METHODS = st.sampled_from(
         "server/discover",
         "initialize",
         "ping",
+        "resources/subscribe",
+        "logging/setLevel",
+        "notifications/cancelled",
+        "notifications/x",
+        "x",
+        "",
     ]
-    + ["resources/subscribe", "logging/setLevel", "notifications/cancelled", "notifications/x", "x", ""]
 )
 META = {VERSION: "2026-07-28", CAPABILITIES: {}}
 MESSAGES = st.fixed_dictionaries(
