@@ -14,6 +14,7 @@ from ostiary.api import Services, create_api
 from ostiary.core.clock import Clock
 from ostiary.core.registry import Agent, Group, Model, Registry, Server, User
 from ostiary.core.subject import Status
+from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -113,7 +114,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         control=ControlPlane(keys, record),
         policies=policies,
         engine=engine,
-        approvals=None,
+        approvals=Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}"),
         pins=ToolPins(registrar, lambda *_: (), infer),
         secrets=SealedSecrets(store, ledger, clock),
         preview=_no_preview,

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from ostiary.api import agents, declaration, docs, entries, me, policies, problems, registry, secrets, sessions, stream, tools
+from ostiary.api import agents, approvals, declaration, docs, entries, me, policies, problems, registry, secrets, sessions, stream, tools
 from ostiary.api.services import Services
 
 __all__ = ["Services", "create_api"]
@@ -17,6 +17,7 @@ _ROUTERS = (
     tools.routes,
     sessions.routes,
     policies.routes,
+    approvals.routes,
     entries.routes,
     secrets.routes,
     declaration.routes,

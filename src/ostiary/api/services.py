@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ostiary.core.clock import Clock
 from ostiary.core.ports import Ledger
 from ostiary.core.registry import Registry
+from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -46,7 +46,7 @@ class Services:
     control: ControlPlane
     policies: PolicyStore
     engine: PolicyEngine
-    approvals: Any
+    approvals: Approvals
     pins: ToolPins
     secrets: SealedSecrets
     preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]

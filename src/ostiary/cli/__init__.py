@@ -35,6 +35,7 @@ COMMANDS = {
     "tool": ("tools:app", "Tools, pinned by digest: what changed, accept it."),
     "session": ("sessions:app", "Lend rights to an agent, and end it."),
     "policy": ("policies:app", "Policies: check, test, apply, explain, history."),
+    "approval": ("approvals:app", "The inbox: held actions, approve, deny."),
     "audit": ("audit:app", "The ledger: list, search, follow, verify, prove, export."),
     "secret": ("secrets:app", "Credentials for upstreams, sealed."),
     "operator": ("operators:app", "Keys for this control plane."),

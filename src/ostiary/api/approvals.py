@@ -1,0 +1,123 @@
+"""The inbox: held actions, and people's answers to exactly them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import Field, create_model
+
+from ostiary.api.route import After, Body, Caller, Given, Id, Limit, may, router
+from ostiary.governance.approvals import Task, arguments_of
+
+routes = router("approvals")
+
+State = Literal["pending", "approved", "denied", "used", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoteView:
+    """One person's answer."""
+
+    by: str
+    at: float
+    approves: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """A held action: what would happen, on whose behalf, which rule held it, and who answered. The digest is what an answer binds."""
+
+    id: str
+    state: State
+    agent: str
+    user: str
+    owner: str
+    session: str
+    purpose: str
+    action: str
+    resource: str
+    arguments: Any
+    origins: dict[str, str]
+    """Where each argument came from."""
+    digest: str
+    policies: list[str]
+    policy_revision: str
+    groups: list[str]
+    """Whose members may answer."""
+    quorum: int
+    four_eyes: list[str]
+    """Who may not: `user` that lent the rights, `owner` of the agent."""
+    created_at: float
+    expires_at: float
+    votes: list[VoteView]
+
+
+class AnswerBody(Body):
+    """Why. It is recorded, and on a no told to the agent."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+ApprovalPage: Any = create_model("ApprovalPage", items=(list[ApprovalView], ...), next=(str | None, None))
+
+
+@routes.get("", response_model=ApprovalPage)
+async def list_approvals(
+    *,
+    services: Given,
+    _: Annotated[Caller, may("list", "approval")],
+    state: Annotated[State | None, Query(description="Only tasks in this state.")] = None,
+    limit: Limit = 100,
+    after: After = "",
+) -> dict[str, Any]:
+    """List held actions, the newest first."""
+    rest = [(task, where) for task, where in services.approvals.list(state=state) if not after or task.id < after]
+    items = [_view(task, where) for task, where in rest[:limit]]
+    return {"items": items, "next": items[-1].id if len(rest) > limit else None}
+
+
+@routes.get("/{id}")
+async def show_approval(id: Id, services: Given, _: Annotated[Caller, may("show", "approval")]) -> ApprovalView:  # noqa: A002
+    """Show one held action."""
+    return _view(*services.approvals.show(id))
+
+
+@routes.post("/{id}/approve")
+async def approve(id: Id, body: AnswerBody, services: Given, caller: Annotated[Caller, may("approve", "approval")]) -> ApprovalView:  # noqa: A002
+    """Say yes to exactly this action, once. Whether the caller may is decided by the rule that held it."""
+    await services.approvals.approve(id, by=caller.name, reason=body.reason)
+    return _view(*services.approvals.show(id))
+
+
+@routes.post("/{id}/deny")
+async def deny(id: Id, body: AnswerBody, services: Given, caller: Annotated[Caller, may("deny", "approval")]) -> ApprovalView:  # noqa: A002
+    """Say no: one no ends it."""
+    await services.approvals.deny(id, by=caller.name, reason=body.reason)
+    return _view(*services.approvals.show(id))
+
+
+def _view(task: Task, state: str) -> ApprovalView:
+    where: Any = state
+    return ApprovalView(
+        id=task.id,
+        state=where,
+        agent=task.agent,
+        user=task.user,
+        owner=task.owner,
+        session=task.session,
+        purpose=task.purpose,
+        action=task.action,
+        resource=task.resource,
+        arguments=arguments_of(task),
+        origins=dict(task.origins),
+        digest=task.digest,
+        policies=list(task.policies),
+        policy_revision=task.policy_revision,
+        groups=[task.group],
+        quorum=task.quorum,
+        four_eyes=list(task.four_eyes),
+        created_at=task.created_at,
+        expires_at=task.expires_at,
+        votes=[VoteView(vote.by, vote.at, vote.approves, vote.reason) for vote in task.votes],
+    )
