@@ -129,6 +129,24 @@ async def test_policy_decides_on_both_wires(at: Running) -> None:
         assert {model.id async for model in sdk.models.list()} <= {"gpt", "asks", "closed"}
 
 
+async def test_a_held_model_answers_once_it_is_approved(at: Running) -> None:
+    """R-B4: the same request, approved by another person, runs once; another, and its repetition, are held again."""
+    sam = User("sam", groups=frozenset({"security"}), roles=frozenset({"security"}))
+    services = at.gateway.services
+    await services.registrar.change([RegistryChange("users", "sam", sam)], by="operator")
+    async with at.openai() as sdk:
+        with pytest.raises(openai.PermissionDeniedError) as held:
+            await sdk.chat.completions.create(**ask("say: yes", "asks"))
+        await services.approvals.approve(held.value.body["approval"]["id"], by="sam", reason="fine")  # type: ignore[index]
+        with pytest.raises(openai.PermissionDeniedError):
+            await sdk.chat.completions.create(**ask("say: something else", "asks"))
+        answer = await sdk.chat.completions.create(**ask("say: yes", "asks"))
+        assert answer.choices[0].message.content == "yes"
+        with pytest.raises(openai.PermissionDeniedError):
+            await sdk.chat.completions.create(**ask("say: yes", "asks"))
+        assert len(at.upstream.requests) == 1
+
+
 async def test_revocation_cuts_open_streams_of_both_wires(at: Running) -> None:
     """R-S3: one flowing, one silent; each ends with an error event."""
     async with at.openai() as sdk, at.anthropic() as claude:
