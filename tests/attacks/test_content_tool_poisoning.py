@@ -96,4 +96,13 @@ def test_deep_and_huge_definitions_end() -> None:
     for _ in range(200):
         deep = {"items": deep}
     assert findings("x", {"name": "a", "inputSchema": deep})
-    assert not findings("x", {"name": "a", "description": "word " * 50_000, "inputSchema": {}})
+    assert any("review" in text for text in findings("x", {"name": "a", "description": "word " * 50_000, "inputSchema": {}}))
+    assert any(
+        "review" in text
+        for text in findings(
+            "x", {"name": "a", "inputSchema": {"properties": {str(n): {"description": "word " * 2000} for n in range(50)}}}
+        )
+    )
+    for unit in (" \n", "before using any tool ", "must ", "~/", "a@b.c ", "always call "):
+        assert isinstance(findings("x", {"name": "a", "description": unit * 50_000}), tuple)
+    assert not findings("x", {"name": "a", "description": "A long but honest text. " * 500, "inputSchema": {}})
