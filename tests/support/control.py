@@ -108,7 +108,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         is_recording=lambda: ledger.state.is_ok,
         reader=reader,
         verify=lambda: verify(folder),
-        sessions=Sessions(backing, record, signer, keys),
+        sessions=Sessions(backing, record, signer, keys, engine),
         keys=keys,
         directory=directory,
         control=ControlPlane(keys, record),
