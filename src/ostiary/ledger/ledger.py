@@ -151,6 +151,7 @@ class Ledger:
         try:
             source = self._store.source()
             tree = rebuild(source, Verifier.parse(self._signer.vkey))
+            Vault(self._keys, source).check_owner()
             counter = next_counter(source, self._node, tree.size)
             source.close()
             self._store.open({"format": str(FORMAT), "origin": self._signer.origin, "vkey": self._signer.vkey})

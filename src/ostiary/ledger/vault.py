@@ -163,6 +163,15 @@ class Vault:
         except (InvalidTag, ValueError):
             raise LedgerTampered("the part does not open with its key: it or its key was changed") from None
 
+    def check_owner(self) -> None:
+        """Refuse keys that are not those the ledger was sealed with. Raises InvalidConfig."""
+        key, person = next(self._source.data_keys(), None), next(self._source.identities(), None)
+        if (key and not self.check_key(key)) or (person and not self.check_identity(person)):
+            raise InvalidConfig(
+                "what is sealed in this ledger does not open with the keys configured here",
+                remedy="use the key-encryption key and index key the ledger was made with",
+            )
+
     def check_key(self, row: DataKey) -> bool:
         """Say whether a data key opens and is found in each way it is looked for."""
         try:

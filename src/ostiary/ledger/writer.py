@@ -114,9 +114,13 @@ class Writer:
             return "the ledger is closing"
         if self._is_full and kind != Kind.OUTCOME:
             return "the disk is nearly full, so no new action is recorded"
-        queue = self._queue
-        if queue and (len(queue) >= MAX_QUEUE or time.monotonic() - queue[0].since > MAX_AGE_S):
-            return f"{len(queue)} entries wait to be written: the disk is too slow for this load"
+        try:
+            since = self._queue[0].since
+        except IndexError:  # asked for first, because the writer may take the last entry at any moment
+            return ""
+        waiting = len(self._queue)
+        if waiting >= MAX_QUEUE or time.monotonic() - since > MAX_AGE_S:
+            return f"{waiting} entries wait to be written: the disk is too slow for this load"
         return ""
 
     def seal(self) -> "asyncio.Future[None]":
@@ -124,7 +128,7 @@ class Writer:
         future: asyncio.Future[None] = self._loop.create_future()
         self._seal_waiters.append(future)
         self._ring()
-        if not self.state.is_ok or not self._thread.is_alive():
+        if not self.state.is_ok or self._is_closing:
             self._loop.call_soon(_refuse_seals, [future], self.state.reason or "the ledger is closed")
         return future
 

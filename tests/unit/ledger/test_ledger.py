@@ -1,7 +1,9 @@
 """The one writer: receipts only for what is durable, one sync for many, and no way on after an error."""
 
 import asyncio
+import dataclasses
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -413,3 +415,44 @@ async def test_a_clock_that_jumps_changes_nothing_but_times(step_s: int) -> None
     found = verify_source(store.source())
     assert (found.ok, found.entries) == (True, 3), found.problems
     assert decode(store.entries[0]).node.startswith("n-")
+
+
+@pytest.mark.parametrize("secret", ["kek", "index_key"])
+async def test_a_start_refuses_other_sealing_keys(secret: str) -> None:
+    """R-L4: found at the start, not when the first part cannot be read."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+    other: dict[str, Any] = {secret: bytes(32)}
+    keys = dataclasses.replace(ledger_keys(), **other)
+    with pytest.raises(InvalidConfig, match="does not open with the keys"):
+        async with running(store, keys=keys):
+            raise AssertionError("it must not start")
+    assert not store.is_locked
+
+
+async def test_the_writer_taking_the_last_entry_while_the_queue_is_looked_at_does_no_harm() -> None:
+    """R-L1: the queue is shared with a thread; what was there may be gone the next instant."""
+
+    class Emptied(deque[Any]):
+        def __len__(self) -> int:
+            return 1
+
+    async with running(MemoryStore()) as ledger:
+        assert ledger._writer is not None
+        queue, ledger._writer._queue = ledger._writer._queue, Emptied()
+        assert ledger._writer.refusal("intent") == ""
+        ledger._writer._queue = queue
+
+
+async def test_a_checkpoint_asked_for_while_closing_is_refused_not_forgotten() -> None:
+    """R-L2."""
+    async with running(MemoryStore()) as ledger:
+        await ledger.append(make_entry())
+        assert ledger._writer is not None
+        before = asyncio.ensure_future(ledger.seal())
+        await asyncio.sleep(0)
+        ledger._writer.close()
+        with pytest.raises(LedgerUnavailable):
+            await ledger.seal()
+        assert Verifier.parse(ledger.public_key).open(await before)[0].size == 1
