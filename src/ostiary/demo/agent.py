@@ -1,6 +1,8 @@
 """An ordinary agent on the official OpenAI and MCP SDKs: it knows nothing of Ostiary but two addresses and a token."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +37,7 @@ class Agent:
         """Do what the prompt says, calling tools as the model asks, until the model is done."""
         run = Run()
         messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
-        headers = {"Authorization": f"Bearer {self._token}"}
-        async with (
-            httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http,
-            Client(streamable_http_client(f"{self._url}/mcp", http_client=http)) as tools,
-        ):
+        async with self._connected() as tools:
             offered = [_as_function(tool) for tool in (await tools.list_tools()).tools]
             for _ in range(MAX_TURNS):
                 reply = await self._ask(messages, offered)
@@ -51,6 +49,27 @@ class Agent:
                     text = await self._call(tools, call["function"], run)
                     messages.append({"role": "tool", "tool_call_id": call["id"], "content": text})
         return run
+
+    async def tools(self) -> list[str]:
+        """Return the names of the tools this session is shown."""
+        async with self._connected() as tools:
+            return [tool.name for tool in (await tools.list_tools()).tools]
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call one tool, asked for or not; return the problem that came back, empty when there was none."""
+        run = Run()
+        async with self._connected() as tools:
+            await self._call(tools, {"name": name, "arguments": json.dumps(arguments)}, run)
+        return run.refusals.get(name, {})
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Client]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http,
+            Client(streamable_http_client(f"{self._url}/mcp", http_client=http)) as tools,
+        ):
+            yield tools
 
     async def _ask(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> dict[str, Any]:
         extra = {"tools": tools} if tools else {}
