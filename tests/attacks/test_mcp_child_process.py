@@ -14,7 +14,7 @@ from tests.support.mcp_upstream import Gateway, gateway
 
 SERVER = """
 import json, os, subprocess, sys, time
-TOOLS = [{"name": n, "description": "Does something.", "inputSchema": {"type": "object"}} for n in ("env", "die", "flood", "junk", "nothing", "child", "noise", "stuck", "changes")]
+TOOLS = [{"name": n, "description": "Does something.", "inputSchema": {"type": "object"}} for n in ("env", "die", "flood", "junk", "nothing", "child", "noise", "stuck", "changes", "gossip")]
 def say(**message):
     sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n"); sys.stdout.flush()
 def act(name, request):
@@ -25,6 +25,8 @@ def act(name, request):
         sys.stdout.flush()
     if name == "junk": sys.stdout.write("this is no message\\n"); sys.stdout.flush(); time.sleep(30)
     if name == "nothing": time.sleep(30)
+    if name == "gossip":
+        time.sleep(0.3); say(method="notifications/message", params={"level": "info", "data": request["params"]["arguments"]["about"]}); return "said"
     if name == "changes":
         for _ in range(50): say(method="notifications/tools/list_changed")
         return "told"
@@ -89,6 +91,23 @@ async def test_a_child_that_announces_changes_in_the_middle_of_a_call_stalls_not
         async with asyncio.timeout(10):
             assert await _text(caller, "changes") == "told"
             assert await _text(caller, "noise") == "ok"
+
+
+async def test_what_a_shared_child_says_during_one_call_reaches_no_other_caller() -> None:
+    """R-B5: a log message names no call; on a process that callers share it is handed to nobody, on one's own it arrives."""
+    async with gateway(_server()) as running:
+        running.sessions.lend("t-bob", user="bob")
+        async with Caller(running) as alice, Caller(running, token="t-bob") as bob:
+            await alice.initialize()
+            await bob.initialize()
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "gossip", "arguments": {"about": "of-alice"}}}
+            other = {**body, "params": {"name": "gossip", "arguments": {"about": "of-bob"}}}
+            first = asyncio.create_task(alice.legacy(body))
+            await asyncio.sleep(0.1)
+            assert "of-alice" not in (await bob.legacy(other)).text
+            assert "of-bob" not in (await first).text
+            await alice.legacy({"jsonrpc": "2.0", "id": 2, "method": "logging/setLevel", "params": {"level": "info"}})
+            assert "of-alice" in (await alice.legacy(body)).text
 
 
 async def test_one_session_cannot_take_all_processes() -> None:

@@ -49,6 +49,7 @@ class McpHttp:
     def __init__(self, server: Server, http: HttpClient, secrets: Secrets, outside: Listener) -> None:
         self.hello = Hello("", {}, {})
         self.is_modern = False
+        self.is_shared = False
         self._server = server
         self._http = http
         self._secrets = secrets

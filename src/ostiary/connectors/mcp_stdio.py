@@ -68,6 +68,7 @@ class McpStdio:
     def __init__(self, server: Server, process: asyncio.subprocess.Process, outside: Listener) -> None:
         self.hello = Hello("", {}, {})
         self.is_modern = False
+        self.is_shared = False
         self._server = server
         self._process = process
         self._outside = outside
@@ -256,7 +257,7 @@ class McpStdio:
             self._spawn(self._ask(body | {"id": message.id}, hearer.listener))
 
     def _hearer_of(self, message: Message) -> _Pending:
-        """Progress names its request; other messages of a call belong to the newest one under way, the rest to no call."""
+        """Progress names its request; other messages of a call belong to the newest one under way, or to nobody where callers share."""
         if message.method == "notifications/progress":
             token = message.params.get("progressToken")
             waiting = self._pending.get(token) if isinstance(token, int) else None
@@ -266,7 +267,9 @@ class McpStdio:
         if isinstance(subscription, int) and subscription in self._subscriptions:
             return self._subscriptions[subscription]
         aside = message.method.startswith(("notifications/resources/", "notifications/tools/", "notifications/prompts/"))
-        return self._beside if aside or not self._pending else self._pending[max(self._pending)]
+        if aside or not self._pending:
+            return self._beside
+        return self._nobody if self.is_shared else self._pending[max(self._pending)]
 
     async def _ask(self, question: dict[str, Any], listener: Listener) -> None:
         try:

@@ -153,16 +153,17 @@ class Operations:
 
     async def reach(self, exchange: Exchange, server: str) -> Connection:
         """Return the connection a request takes."""
-        return await self.connection(server, exchange.session, exchange.client, is_stateful=exchange.message.method in _STATEFUL)
+        is_stateful = exchange.message.method in _STATEFUL or bool(exchange.is_modern and exchange.log_level)
+        return await self.connection(server, exchange.session, exchange.client, is_stateful=is_stateful)
 
     async def connection(self, server: str, session: Session, client: ClientSession | None, *, is_stateful: bool = False) -> Connection:
         """Return the caller's own connection where a session's state lives at the server, else the shared one."""
         shared = await self.upstreams.shared(server)
         is_process = bool(self.upstreams.server(server).command)
         if client is None:
-            if shared.is_modern or is_process:
+            if (is_process and not is_stateful) or (shared.is_modern and not is_process):
                 return shared
-            return await self.upstreams.private(server, session.id, session.id, offer=Offer(), outside=_DEAF)
+            return await self.upstreams.private(server, session.id, session.id, offer=Offer(), outside=_DEAF, prefers_modern=True)
         if is_process and not (client.offer or is_stateful or self.upstreams.has_private(server, client.id)):
             return shared
         client.servers.add(server)

@@ -51,7 +51,9 @@ class Deaf:
     """Hears nothing and answers no request."""
 
     async def message(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse requests, drop notifications."""
+        """Refuse requests but `ping`, drop notifications."""
+        if message.get("method") == "ping" and "id" in message:
+            return {"result": {}}
         return {"error": {"code": -32601, "message": "not supported here"}} if "id" in message else None
 
     async def paused(self, retry_ms: int) -> None:
@@ -83,6 +85,8 @@ class Connection(Protocol):
 
     hello: Hello
     is_modern: bool
+    is_shared: bool
+    """True when several callers use it: what cannot be told to belong to one call is then handed to none."""
 
     @property
     def is_open(self) -> bool:
@@ -168,12 +172,15 @@ class Upstreams:
             if connection is not None:
                 await self._drop_server(name)
             connection = await self._open(name, "", modern=None, offer=Offer(), outside=_Changes(self, name))
+            connection.is_shared = True
             self._shared[name], self._declared[name] = connection, server
             self.spawn(connection.listen())
             return connection
 
-    async def private(self, name: str, owner: str, session: str, *, offer: Offer, outside: Listener) -> Connection:
-        """Return the owner's own connection, opened with `initialize`; the newest version when the server has none such.
+    async def private(
+        self, name: str, owner: str, session: str, *, offer: Offer, outside: Listener, prefers_modern: bool = False
+    ) -> Connection:
+        """Return the owner's own connection, opened with `initialize` where the server knows it and nothing newer is preferred.
 
         `session` is the lent session the owner belongs to, whose child processes are counted together.
         """
@@ -184,14 +191,15 @@ class Upstreams:
             self._used_at[key] = asyncio.get_running_loop().time()
             return connection
         await self._sweep()
-        await self.shared(name)
+        newest = await self.shared(name)
         async with self._locks.setdefault(key, asyncio.Lock()):
             connection = self._private.get(key)
             if connection is not None and connection.is_open:
                 return connection
             self._check_room(name, session)
             try:
-                connection = await self._open(name, owner, modern=False, offer=offer, outside=outside)
+                modern = prefers_modern and newest.is_modern
+                connection = await self._open(name, owner, modern=modern, offer=offer, outside=outside)
             except WrongEra:
                 connection = await self._open(name, owner, modern=True, offer=offer, outside=outside)
             self._private[key], self._sessions[key] = connection, session

@@ -65,6 +65,7 @@ class Straight:
     """A connection that answers at once and keeps what it was asked."""
 
     is_open = True
+    is_shared = False
 
     def __init__(self, asked: list[tuple[str, dict[str, Any]]], *, is_modern: bool) -> None:
         self.is_modern, self._asked = is_modern, asked
