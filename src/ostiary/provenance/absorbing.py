@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from ostiary.core import strict_json
@@ -23,7 +23,7 @@ from ostiary.provenance.words import STOP, fold, loose_tokens, parts, tokens
 
 MAX_TEXT = 32_768
 """Characters of one answer that are looked at; beyond, the session knows that it has forgotten something."""
-MAX_NODES = 3_000
+MAX_NODES = 2_000
 """Objects, lists and scalars of one answer that are looked at."""
 MAX_DEPTH = 64
 
@@ -88,6 +88,8 @@ NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
 Own = list[tuple[Any, Step]]
 """The scalars of one record."""
+Taken = list[tuple[Own, list[tuple[list[Any], Step]]]]
+"""The records of one list, each with the lists inside it."""
 
 
 @dataclass(slots=True)
@@ -124,27 +126,38 @@ class Absorber:
 
         In a list inside an object the user named, all are, unless the user named some of them apart.
         """
-        taken: list[tuple[Own, list[tuple[list[Any], Step]]]] = []
+        if len(items) > MAX_NODES:
+            self.index.forget_some()
+            items = items[:MAX_NODES]
+        taken: Taken = []
         for item in items:
             own: Own = []
             nested: list[tuple[list[Any], Step]] = []
             self._collect(item, step, own, nested, depth)
             taken.append((own, nested))
-        names = [self._names(own) for own, _ in taken]
-        if not self.is_wide:
-            names = [{name for name in found if name[:2] in STRONG} for found in names]
-        shared = Counter(name for found in names for name in found) if any(names) else {}
-        most = max(1, len(items) // 2)
-        singled = self._singled_out(taken) if self.is_wide and len(items) > 1 and self.index.request.extremes else NOBODY
-        apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT) for found in names]
-        inherited = inherited and not any(apart)
-        for number, ((own, nested), found) in enumerate(zip(taken, names, strict=True)):
-            named = inherited or apart[number]
-            self._learn(own, named=named)
-            if not named and (number in singled or any(shared[name] == 1 for name in found if name[:2] == HINT)):
+        named, pointed = self._meant(taken, inherited=inherited)
+        for number, (own, nested) in enumerate(taken):
+            self._learn(own, named=named[number])
+            if number in pointed:
                 self._point(own)
             for inner, where in nested:
-                self._records(inner, where, inherited=named, depth=depth + 1)
+                self._records(inner, where, inherited=named[number], depth=depth + 1)
+
+    def _meant(self, taken: Taken, *, inherited: bool) -> tuple[list[bool], set[int] | frozenset[int]]:
+        """Say which records of a list the user named, and which others the user only pointed at."""
+        names = [self._names(own) for own, _ in taken]
+        singled = self._singled_out(taken) if self.is_wide and len(taken) > 1 and self.index.request.extremes else NOBODY
+        if not any(names):
+            return [inherited] * len(taken), NOBODY if inherited else singled
+        if not self.is_wide:
+            names = [{name for name in found if name[:2] in STRONG} for found in names]
+        shared = Counter(name for found in names for name in found)
+        most = max(1, len(taken) // 2)
+        apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT) for found in names]
+        if inherited and not any(apart):
+            return [True] * len(taken), NOBODY
+        hinted = {at for at, found in enumerate(names) if any(shared[name] == 1 for name in found if name[:2] == HINT)}
+        return apart, {at for at in hinted | singled if not apart[at]}
 
     def _collect(self, node: Any, step: Step, own: Own, nested: list[tuple[list[Any], Step]], depth: int) -> None:
         """Gather the scalars of one record; lists of objects in it are records of their own."""
@@ -154,6 +167,10 @@ class Absorber:
             self.has_somebodys = True
         elif isinstance(node, dict):
             known, path = self.fields.steps.get, step.path
+            if len(node) > MAX_NODES:
+                self.index.forget_some()
+                self.has_somebodys = True
+                return
             for key, item in node.items():
                 inner = known((path, key)) or self.fields.step(path, key)
                 if type(item) in CONTAINERS:
@@ -171,7 +188,7 @@ class Absorber:
         else:
             own.append((node, step))
 
-    def _singled_out(self, taken: list[tuple[Own, list[tuple[list[Any], Step]]]]) -> frozenset[int]:
+    def _singled_out(self, taken: Taken) -> frozenset[int]:
         """Return the records that alone have the most or least of what the user asked for: the largest file, the latest bill."""
         records = [[(step.path, value) for value, step in own if step.is_attested or step.is_directory] for own, _ in taken]
         found = (extreme(records, is_most, names) for is_most, names in self.index.request.extremes)
@@ -358,10 +375,10 @@ def strings(value: Any, index: ValueIndex) -> list[str]:
             found.append(node)
             size += len(node)
         elif isinstance(node, Mapping):
-            found.extend(map(str, node))
-            pending.extend(node.values())
+            found.extend(map(str, islice(node, MAX_NODES)))
+            pending.extend(islice(node.values(), 2 * MAX_NODES))
         elif isinstance(node, list | tuple):
-            pending.extend(node)
+            pending.extend(islice(node, 2 * MAX_NODES))
         elif isinstance(node, int | float) and not isinstance(node, bool):
             found.append(str(node))
         if nodes > MAX_NODES or size > MAX_TEXT or len(pending) > MAX_NODES:
