@@ -109,5 +109,6 @@ def _text(path: Path) -> str:
 
 
 def _line(difference: dict[str, Any]) -> str:
-    what = f"{SIGNS[difference['verb']]} {difference['noun'].removesuffix('s')} {difference['name']}"
+    noun = "policy" if difference["noun"] == "policies" else difference["noun"].removesuffix("s")
+    what = f"{SIGNS[difference['verb']]} {noun} {difference['name']}"
     return what + (f"  ({', '.join(difference['fields'])})" if difference["verb"] == "change" else "")
