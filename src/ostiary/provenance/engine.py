@@ -302,6 +302,7 @@ class Provenance:
 
 
 _KINDS = {
+    "r": "link to read",
     "e": "e-mail",
     "u": "link",
     "i": "account",
