@@ -181,7 +181,9 @@ def _address(data: Path) -> tuple[str, str]:
     """Return where the gateway of a data directory listens, and the file of its development CA, as it wrote down itself."""
     try:
         found = json.loads((data / ADDRESS_FILE).read_text("utf-8"))
-        return str(found["url"]), str(found.get("ca") or "")
+        # One that listens everywhere is reached by the name of here.
+        url = str(found["url"]).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:")
+        return url, str(found.get("ca") or "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return DEFAULT_URL, ""
 
