@@ -17,8 +17,8 @@ from ostiary.ledger.tree import Tree, leaf_hash, root_of
 
 BLOCK = 65_536
 """Leaves in a block; its root is one hash of a tile, and only whole blocks may ever be pruned."""
-RECHECKED_BLOCKS = 2
-"""How many of the newest blocks a start hashes again from their leaves; `verify` does all."""
+RECHECKED_BLOCKS = 1
+"""How many whole blocks a start hashes again from their leaves, beside the newest part; `verify` does all."""
 _REMEDY = "keep a copy of the data directory, run `ostiary audit verify`, and restore the newest backup that verifies"
 
 
