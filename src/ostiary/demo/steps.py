@@ -165,17 +165,18 @@ async def killed(world: World) -> Seen:
     """R-P4."""
     client = _agent(world, await world.session("alice", "Say hello.")).openai
     acknowledged: list[str] = []
-    calls = [asyncio.create_task(_acknowledged(client, acknowledged)) for _ in range(40)]
-    while len(acknowledged) < 10 and not all(call.done() for call in calls):  # noqa: ASYNC110 - the list fills up
-        await asyncio.sleep(0.005)
-    known = list(acknowledged)
+    enough = asyncio.Event()
+    calls = [asyncio.create_task(_acknowledged(client, acknowledged, enough)) for _ in range(100)]
+    await asyncio.wait_for(enough.wait(), 10)
     await world.kill("gateway")
+    known = list(acknowledged)
     await asyncio.gather(*calls, return_exceptions=True)
     await world.start_gateway()
     operator = world.operator
     found = [await asyncio.to_thread(operator.get, f"/v1/entries/{decision}") for decision in known]
     return Seen(
-        f"{len(known)} answers before the kill, {len(found)} of them in the ledger after", ok=len(known) >= 10 and len(found) == len(known)
+        f"{len(known)} of 100 answers before the kill, {len(found)} of them in the ledger after",
+        ok=len(known) >= 10 and len(found) == len(known),
     )
 
 
@@ -209,10 +210,12 @@ async def authorised(world: World) -> Seen:
     return Seen(answer, ok=answer.startswith("carol:") and "alice" in answer and "payments-over-1000-need-finance" in answer)
 
 
-async def _acknowledged(client: AsyncOpenAI, acknowledged: list[str]) -> None:
+async def _acknowledged(client: AsyncOpenAI, acknowledged: list[str], enough: asyncio.Event) -> None:
     messages: Any = [{"role": "user", "content": "Say hello."}]
     answer = await client.chat.completions.with_raw_response.create(model="assistant", messages=messages)
     acknowledged.append(answer.headers["x-ostiary-decision"])
+    if len(acknowledged) == 10:
+        enough.set()
 
 
 def _approve(world: World, approval: str) -> None:

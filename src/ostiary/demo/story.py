@@ -60,7 +60,7 @@ async def _play(console: Console, *, is_drawn: bool, as_json: bool) -> int:
         sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
     else:
         took_s = time.monotonic() - began
-        console.print(_summary(ok=ok, ledger=ledger, ready_s=ready_s, took_s=took_s))
+        console.print(_summary(ok=ok, ledger=ledger, ready_s=ready_s, took_s=took_s), soft_wrap=True)
     return 0 if ok else 1
 
 

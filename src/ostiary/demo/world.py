@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ostiary.cli.client import Client
 from ostiary.core.errors import Unavailable
 
 COMPANY = Path(__file__).parent / "company"
+STARTER_PACK = resources.files("ostiary.policy.packs") / "starter"
 START_S = 30.0
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type, not a token
@@ -152,6 +154,7 @@ def declaration(world: World) -> dict[str, Any]:
         "DEMO_PYTHON": sys.executable,
         "DEMO_PAID_FILE": str(world.folder / "paid"),
     }
+    files |= {f"starter/{each.name}": each.read_text() for each in STARTER_PACK.iterdir() if each.name.endswith(".cedar")}
     text = files.pop("company.yaml")
     return {"declarations": {"company.yaml": text}, "files": files, "environment": environment, "why": "the sample company begins"}
 

@@ -81,7 +81,7 @@ class Directory:
         self._threads = ThreadPoolExecutor(1, "passwords")
         self._waiting = 0
         self._tries: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._decoy = self._hasher.hash(os.urandom(16).hex())
+        self._decoy = ""
 
     async def set_password(self, user: str, password: str, *, by: str) -> None:
         """Give a registered user a password. Raises NotFound, InvalidConfig, Unavailable."""
@@ -115,7 +115,7 @@ class Directory:
             busy = refuse("rate_limited", "too many sign-ins at once", retry_after_s=2.0)
             return await self._record.failure(credential, busy, method="password")
         kept = self._passwords.get(user)
-        fits = await self._on_thread(self._fits, kept.hash if kept else self._decoy, password)
+        fits = await self._on_thread(self._fits, kept.hash if kept else await self._stand_in(), password)
         if not fits or kept is None or unfit_user(self._backing.registry, user) is not None:
             return await self._failed(user, credential, "password")
         self._tries.pop(f"user {user}", None)
@@ -204,6 +204,12 @@ class Directory:
             return self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
+
+    async def _stand_in(self) -> str:
+        """Return the hash of nobody's password, so that an unknown name takes as long as a wrong password."""
+        if not self._decoy:
+            self._decoy = await self._on_thread(self._hasher.hash, os.urandom(16).hex())
+        return self._decoy
 
     def _dead_links(self) -> list[str]:
         now = self._backing.now()
