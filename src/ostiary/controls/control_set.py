@@ -217,7 +217,7 @@ class ControlSet:
         session, action = passage.acting
         chosen = disjoint(spans, (*duties.redact, *pictures.TARGETS) if action.resource.type == "Model" else duties.redact)
         if any(span.kind in pictures.TARGETS for span in chosen):
-            shown = _shown(content, texts)
+            shown = _shown(content)
             chosen = [span for span in chosen if span.kind not in pictures.TARGETS or leaves.place(texts, span.start)[0] in shown]
         if not chosen:
             return content
@@ -239,10 +239,10 @@ def _scanner(options: ControlOptions, patterns: Iterable[Pattern] | None) -> Sca
     return Scanner((*detectors.patterns(), *secrets.load(options.secret_rules)))
 
 
-def _shown(content: Any, texts: list[str]) -> set[int]:
+def _shown(content: Any) -> set[int]:
     """Return which texts of a model's answer a person may be shown; what it hands to tools stays as it wrote it."""
     paths = leaves.paths(content)
-    return {index for index, path in enumerate(paths) if "/input/" not in path and "/arguments" not in path and texts[index][:1] != "{"}
+    return {index for index, path in enumerate(paths) if "/input/" not in path and "/arguments" not in path}
 
 
 def _clean(value: Any) -> tuple[Any, frozenset[str]]:
@@ -257,9 +257,20 @@ def _clean(value: Any) -> tuple[Any, frozenset[str]]:
 
 
 def _restored(vault: Vault, text: str) -> str:
-    if text[:1] in {"{", "["} and "#" in text:
+    if _is_json(text):
         return vault.restore(text, escape=lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
     return vault.restore(text)
+
+
+def _is_json(text: str) -> bool:
+    """Say whether a text is JSON itself, so that what is put into it must be escaped."""
+    if "#" not in text or text.lstrip()[:1] not in {"{", "["}:
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _occurrences(text: str, value: str) -> Iterable[int]:

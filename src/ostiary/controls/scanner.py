@@ -13,6 +13,8 @@ from ostiary.core.errors import Unavailable
 
 MAX_HITS = 50_000
 """Candidates in one text; more is an attack on the scanner and refuses."""
+FURTHER = 16_384
+"""Characters behind a window that a match which fills it may reach into."""
 MAX_COSTLY = 32
 """Costly confirmations of one pattern in one text, so that a list of telephone numbers cannot hold up the loop."""
 
@@ -101,7 +103,9 @@ class Scanner:
         pattern = self._patterns[index]
         confirm, left = pattern.confirm, MAX_COSTLY if pattern.costly else MAX_HITS
         for low, high in windows:
-            for match in pattern.exact.finditer(text, low, high):
+            for found in pattern.exact.finditer(text, low, high):
+                # a match that fills the window may go on behind it: no tail of a secret stays
+                match = (found.end() >= high and pattern.exact.match(text, found.start(), high + FURTHER)) or found
                 group = value_group(pattern, match)
                 left -= 1
                 if confirm is None or left < 0 or confirm(match, group):

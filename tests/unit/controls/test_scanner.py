@@ -1,5 +1,6 @@
 """The scan: offsets hold in the original, work is bounded, failure refuses."""
 
+import random
 import re
 from itertools import pairwise
 
@@ -74,6 +75,16 @@ def test_long_list_of_numbers_is_all_found() -> None:
     """R-K2: past the costly confirmations the shape is enough: nothing in a long list is missed."""
     text = "".join(f"+49 30 9018{number:02d}\n" for number in range(100))
     assert len(detectors.scanner().scan(text)) == 100
+
+
+@pytest.mark.parametrize("size", [300, 400, 3000, 7000])
+def test_long_find_is_found_whole(size: int) -> None:
+    """R-K2: no tail of a long secret is left behind."""
+    rng = random.Random(size)
+    body = "".join(rng.choice("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(size))
+    token = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx{body}.{body[::-1]}"
+    spans = disjoint(detectors.scanner().scan(f"use {token} now"), ["secret"])
+    assert [(span.start, span.end) for span in spans] == [(4, 4 + len(token))]
 
 
 def test_disjoint_joins_what_overlaps() -> None:
