@@ -174,7 +174,8 @@ class Upstreams:
             connection = await self._open(name, "", modern=None, offer=Offer(), outside=_Changes(self, name))
             connection.is_shared = True
             self._shared[name], self._declared[name] = connection, server
-            self.spawn(connection.listen())
+            if _announces_changes(connection.hello):
+                self.spawn(connection.listen())
             return connection
 
     async def private(
@@ -293,6 +294,10 @@ class _Changes(Deaf):
         if "id" not in message and method.endswith("/list_changed") and self._upstreams.on_change is not None:
             await self._upstreams.on_change(self._server, method)
         return await super().message(message)
+
+
+def _announces_changes(hello: Hello) -> bool:
+    return any(isinstance(offered, Mapping) and offered.get("listChanged") for offered in hello.capabilities.values())
 
 
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
