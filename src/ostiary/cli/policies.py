@@ -12,6 +12,7 @@ from ostiary.core.errors import InvalidConfig
 
 app = App(name="policy", help="Policies, as files.", result_action="return_value")
 
+NO_REASON = "no reason was given"
 MAX_BYTES = 6 * 1024 * 1024
 Words = Annotated[list[str] | None, Parameter(negative=())]
 
@@ -55,7 +56,7 @@ def run_tables(*tables: Path, policies: Path | None = None, out: Out = PLAIN) ->
 
 
 @app.command
-def apply(path: Path, *, why: str, out: Out = PLAIN) -> None:
+def apply(path: Path, *, why: str = NO_REASON, out: Out = PLAIN) -> None:
     """Make these files the policy, if all of them are sound; otherwise nothing changes."""
     found = Client.of_place().post("/v1/policies/apply", {"files": policy_files(path), "why": why})
     out.done(f"policy revision {found['revision'][:12]} decides now", found)
@@ -140,7 +141,7 @@ def history(*, limit: int = 50, out: Out = PLAIN) -> None:
 
 
 @app.command
-def rollback(revision: str, *, why: str, out: Out = PLAIN) -> None:
+def rollback(revision: str, *, why: str = NO_REASON, out: Out = PLAIN) -> None:
     """Go back to a kept revision, checked against the schema of now."""
     found = Client.of_place().post("/v1/policies/rollback", {"revision": revision, "why": why})
     out.done(f"policy revision {found['revision'][:12]} decides now", found)

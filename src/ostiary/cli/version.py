@@ -24,8 +24,9 @@ def version(*, out: Out = PLAIN) -> None:
     )
 
 
-def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+def completion(shell: Literal["bash", "zsh", "fish"], *, out: Out = PLAIN) -> None:
     """Print the completion script of a shell: `ostiary completion bash > ~/.local/share/bash-completion/completions/ostiary`."""
     from ostiary.cli import build
 
-    print(build().generate_completion(prog_name="ostiary", shell=shell))  # noqa: T201
+    script = build().generate_completion(prog_name="ostiary", shell=shell)
+    out.one({"shell": shell, "script": script} if out.json else script)
