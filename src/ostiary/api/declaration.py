@@ -10,7 +10,7 @@ from pydantic import Field
 from ostiary.api.registry import end_credentials
 from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, router
 from ostiary.api.services import Services
-from ostiary.core.errors import InvalidPolicy
+from ostiary.core.errors import Conflict, InvalidPolicy
 from ostiary.core.registry import Registry
 from ostiary.governance import declaration
 from ostiary.governance.declaration import Bundle, Plan
@@ -101,7 +101,13 @@ async def _apply(services: Services, plan: Plan, seen: Registry, by: str, why: s
     await end_credentials(services, plan.changes, by)
     unseen = await services.connect() if _moves_servers(plan) else {}
     if plan.policies is not None:
-        await services.policies.apply(plan.policies, by, why, services.registrar.registry)
+        try:
+            await services.policies.apply(plan.policies, by, why, services.registrar.registry)
+        except InvalidPolicy as error:
+            # Checked a moment ago: a server's tools changed in between. The old policies go on deciding.
+            raise Conflict(
+                f"the registry was changed, the policies were not: {error.detail}", remedy="look at the servers, apply again"
+            ) from None
     return unseen
 
 

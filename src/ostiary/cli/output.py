@@ -35,7 +35,8 @@ class Output:
         elif isinstance(value, Mapping):
             width = max(map(len, value), default=0)
             for key, item in value.items():
-                _write(f"{key.ljust(width)}  {shown(item)}")
+                # A line break in a value must not look like a field of ours.
+                _write(f"{key.ljust(width)}  {shown(item)}".replace("\n", "\n" + " " * (width + 2)))
         else:
             _write(shown(value))
 
