@@ -70,7 +70,7 @@ def test_a_server_is_reached_or_started_never_both() -> None:
     assert read("servers", url="https://a.example").url == "https://a.example"
     assert read("servers", command=["mcp", "--stdio"]).command == ("mcp", "--stdio")
     assert read("servers", command=["mcp"], environment={"A": "b"}).environment == {"A": "b"}
-    for wrong in (
+    impossible: tuple[dict[str, Any], ...] = (
         {},
         {"command": []},
         {"command": [""]},
@@ -82,7 +82,8 @@ def test_a_server_is_reached_or_started_never_both() -> None:
         {"command": ["x"], "labels": ["Not A Label"]},
         {"command": ["x"], "tools": {"t": {"effect": "maybe"}}},
         {"command": ["x"], "tools": {"t": {"confirmed": True}}},
-    ):
+    )
+    for wrong in impossible:
         with pytest.raises(InvalidConfig):
             read("servers", **wrong)
 
