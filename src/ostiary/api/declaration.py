@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -67,7 +68,9 @@ async def apply_declaration(body: DeclarationBody, services: Given, caller: Anno
     """Compare a declaration with what is registered, check all of it, then record and make the difference. Idempotent."""
     declared = await asyncio.to_thread(declaration.read, Bundle(body.declarations, body.files, body.environment))
     seen = services.registrar.registry
-    plan = declaration.plan(declared, seen, services.policy_files(), is_recording=services.is_recording(), prune=body.prune)
+    plan = await asyncio.to_thread(
+        partial(declaration.plan, declared, seen, services.policy_files(), is_recording=services.is_recording(), prune=body.prune)
+    )
     if plan.policies is not None and not caller.operator.can("apply", "policy"):
         raise Forbidden("your role does not include `apply` on `policy`")
     unseen = await _check(services, plan)
