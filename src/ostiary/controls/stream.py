@@ -35,6 +35,7 @@ _OPENING = re.compile(
 )
 _CLOSED = re.compile(r"-----END[ A-Z0-9_-]{0,60}-----|Private-MAC: [0-9a-f]{40}")
 _DASHES = re.compile(r"-{1,5}(?:B(?:E(?:G(?:I(?:N[ A-Z0-9_-]{0,60})?)?)?)?)?\Z")
+_JOINERS = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 _KEY = re.compile(r"-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 
 
@@ -119,7 +120,7 @@ class ShapedStream:
         cleaned, found = text_rules.clean(state.last + text[:cut])
         cleaned = cleaned[len(state.last) :]
         if cleaned:
-            state.last = "." if cleaned[-1].isascii() else "é"
+            state.last = "." if cleaned[-1].isascii() or cleaned[-1] in _JOINERS else "é"
         self._note(found)
         return cleaned
 

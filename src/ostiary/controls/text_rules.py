@@ -8,21 +8,22 @@ from ostiary.controls.pattern import Pattern
 HIDDEN = "hidden_text"
 TERMINAL = "terminal_escape"
 DATA_URI = "data_uri"
+MAX_PASSES = 6
 
 _FLAGS = "\U0001f3f4(?:\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f)"
 _INVISIBLE = (
     "[\U000e0000-\U000e007f]|[\u202a-\u202e\u2066-\u2069\u206a-\u206f]|[\u200b\u2060-\u2064\ufeff\u180e\u115f\u1160\u3164\uffa0\u034f]"
     "|[\ufff9-\ufffb]|[\u200c\u200d\u200e\u200f]{2,}|(?<=[\x00-\x7f])[\u200c\u200d]+|[\ufe00-\ufe0f]{2,}|(?<=[\x00-\x7f])[\U000e0100-\U000e01ef]+|[\U000e0100-\U000e01ef]{2,}"
 )
-_ESCAPES = "\x1b\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\\]PX^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\\\|\x9c)|\x9b[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[ -/]{0,4}[0-~]?"
-_CONTROLS = "[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x84\x86-\x9f]"
+_ESCAPES = "\x1b\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\\]PX^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\\\|\x9c)|\x9b[0-?]{0,64}[ -/]{0,8}[@-~]|\x9b|\x1b[ -/]{0,4}[0-~]?"
+_CONTROLS = "[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9a\x9c-\x9f]"
 _STRIP = re.compile(f"(?P<keep>{_FLAGS})|(?P<{TERMINAL}>{_ESCAPES})|(?P<{HIDDEN}>(?:{_INVISIBLE})+|{_CONTROLS}+)")
 _SUSPECT = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u034f\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e01ef]"
 )
 _ASCII_SUSPECT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _UNFINISHED = re.compile(
-    "(?:\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}|[\\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|[ -/]{0,4})?|\x9b[0-?]{0,64}[ -/]{0,8}|\U0001f3f4[\U000e0020-\U000e007e]{0,6}|[\u200c-\u200f\ufe00-\ufe0f\U000e0100-\U000e01ef]{1,32})\\Z"
+    "(?:\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}|[\\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|[ -/]{0,4})?|\x9b[0-?]{0,64}[ -/]{0,8}|\U0001f3f4[\U000e0020-\U000e007f]{0,8}|[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u034f\u115f\u1160\u180e\u3164\uffa0\U000e0000-\U000e01ef]{1,64})\\Z"
 )
 
 
@@ -64,7 +65,13 @@ def clean(text: str) -> tuple[str, frozenset[str]]:
         found.add(str(match.lastgroup))
         return ""
 
-    return _STRIP.sub(drop, text), frozenset(found)
+    for _ in range(MAX_PASSES):
+        cleaned = _STRIP.sub(drop, text)
+        if cleaned == text:
+            break
+        # what is taken out may have stood between two joiners that make a run now
+        text = cleaned
+    return text, frozenset(found)
 
 
 def unfinished(text: str) -> int:
