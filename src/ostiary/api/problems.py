@@ -54,7 +54,6 @@ def install(api: FastAPI) -> None:
     """Make every error of the control API a problem."""
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
-    api.add_exception_handler(Exception, _any)
     api.add_middleware(Envelope)
 
 
@@ -105,10 +104,6 @@ async def answer_to(request: Request, error: Exception) -> JSONResponse:
     if refusal.code == "unavailable":
         log.error("a control request failed", exc_info=error)
     return problem(request, refusal)
-
-
-async def _any(request: Request, error: Exception) -> JSONResponse:
-    return await answer_to(request, error)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
