@@ -166,7 +166,7 @@ async def run(directory: Path, records: int) -> dict[str, Any]:
     keys = LedgerKeys(Ed25519PrivateKey.generate(), os.urandom(32), os.urandom(32))
     results: dict[str, Any] = {"records": records, "probe": probe(directory)}
     place = directory / "ledger"
-    ledger = Ledger(SqliteLedgerStore(place), keys, origin="bench.example/ledger", node="n1", pace=Pace(watermark=0))
+    ledger = Ledger(SqliteLedgerStore(place), keys, origin="bench.example/ledger", node="n1", pace=Pace(watermark=0, max_age_s=60.0))
     await ledger.start()
     await load(ledger, 64, 2_000)
     results["one_waiter"] = await load(ledger, 1, min(1_500, records))

@@ -22,7 +22,8 @@ from ostiary.storage.sqlite_ledger_index import SqliteLedgerIndex
 
 ORIGIN = "ledger.example/ledger/test"
 AGENT = "spiffe://ostiary.local/agent/invoice-bot"
-QUICK = Pace(seal_s=0.02, heartbeat_s=60.0, watermark=0)
+QUICK = Pace(seal_s=0.02, heartbeat_s=60.0, watermark=0, max_age_s=600.0)
+"""A pace for tests: the disk they run on may be as slow as it likes."""
 
 
 def ledger_keys(seed: str = "test") -> LedgerKeys:

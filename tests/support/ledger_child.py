@@ -12,7 +12,7 @@ from ostiary.ledger import Pace
 from ostiary.storage.sqlite_ledger import SqliteLedgerStore
 from tests.support.ledger import make_entry, running
 
-PACE = Pace(seal_s=0.005, watermark=0)
+PACE = Pace(seal_s=0.005, watermark=0, max_age_s=600.0)
 
 
 async def write(directory: Path, waiters: int) -> None:

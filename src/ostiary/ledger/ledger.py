@@ -134,6 +134,9 @@ class Ledger:
         """Say of every action that was allowed and never ended that its outcome is unknown."""
         assert self._index is not None
         assert self._source is not None
+        writer, recorder = self._writer, self._recorder
+        assert writer is not None
+        assert recorder is not None
         places = self._index.open_intents()
         if places:
             log.warning("%d actions had begun and their outcome is unknown; each is recorded so", len(places))
@@ -143,7 +146,7 @@ class Ledger:
                 for at in places[start : start + _RECOVERED]
                 for _, leaf in self._source.leaves(at, at + 1)
             ]
-            await asyncio.gather(*map(self.append, entries))
+            await asyncio.gather(*[writer.submit(recorder.record(entry)) for entry in entries])
 
     def _open(self) -> tuple[Tree, int]:
         self._store.lock()

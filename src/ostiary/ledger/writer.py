@@ -25,7 +25,6 @@ log = logging.getLogger("ostiary.ledger")
 MAX_BATCH = 1_024
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_QUEUE = 4_096
-MAX_AGE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Pace:
     """How often an idle ledger signs that nothing is missing."""
     watermark: int = 64 * 1024 * 1024
     """Below this much free disk only outcomes are accepted."""
+    max_age_s: float = 0.25
+    """When the oldest entry has waited this long, new actions are refused."""
     disk_s: float = 1.0
     """How often the disk is looked at."""
 
@@ -119,7 +120,7 @@ class Writer:
         except IndexError:  # asked for first, because the writer may take the last entry at any moment
             return ""
         waiting = len(self._queue)
-        if waiting >= MAX_QUEUE or time.monotonic() - since > MAX_AGE_S:
+        if waiting >= MAX_QUEUE or time.monotonic() - since > self._pace.max_age_s:
             return f"{waiting} entries wait to be written: the disk is too slow for this load"
         return ""
 

@@ -104,18 +104,16 @@ async def test_a_deep_queue_sheds() -> None:
         assert len(store.entries) == len(done) == ledger.size
 
 
-async def test_an_old_queue_sheds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_old_queue_sheds() -> None:
     """R-L1: when the oldest has waited more than 250 ms the disk is too slow for more."""
     store = SlowStore()
-    async with running(store) as ledger:
+    async with running(store, pace=Pace(watermark=0, max_age_s=-1.0)) as ledger:
         first = asyncio.ensure_future(ledger.append(make_entry()))
         await asyncio.to_thread(store.arrived.acquire)
         second = asyncio.ensure_future(ledger.append(make_entry()))
         await asyncio.sleep(0)
-        monkeypatch.setattr("ostiary.ledger.writer.MAX_AGE_S", -1.0)
         with pytest.raises(LedgerUnavailable, match="too slow"):
             await ledger.append(make_entry())
-        monkeypatch.undo()
         store.gate.release(5)
         await asyncio.gather(first, second)
 
@@ -201,7 +199,7 @@ async def test_checkpoints_cover_only_what_is_durable_and_follow_by_themselves()
 async def test_an_idle_ledger_says_so() -> None:
     """R-L2: a heartbeat signs the same tree again with a later time: silence would hide a cut."""
     store, times = MemoryStore(), iter(range(10**18, 2 * 10**18, 10**9))
-    ledger = Ledger(store, ledger_keys(), origin=ORIGIN, node="n1", pace=Pace(heartbeat_s=0.02), clock_ns=lambda: next(times))
+    ledger = Ledger(store, ledger_keys(), origin=ORIGIN, node="n1", pace=Pace(heartbeat_s=0.02, watermark=0), clock_ns=lambda: next(times))
     await ledger.start()
     verifier = Verifier.parse(ledger.public_key)
     seen: set[int | None] = set()
@@ -245,7 +243,7 @@ async def test_what_cannot_be_recorded_costs_nobody_else_anything() -> None:
 async def test_a_full_disk_stops_new_actions_and_lets_old_ones_end() -> None:
     """R-L1: below the watermark the ballast is given up and only outcomes are taken; room brings it back."""
     store = MemoryStore()
-    async with running(store, pace=Pace(seal_s=0.01, watermark=1_000, disk_s=0.005)) as ledger:
+    async with running(store, pace=Pace(seal_s=0.01, watermark=1_000, disk_s=0.005, max_age_s=600.0)) as ledger:
         await ledger.append(make_entry())
         assert store.has_ballast
         store.room = 999
