@@ -46,7 +46,7 @@ def up(
     dev:
         Sign users in without a password. Loopback only.
     """
-    from ostiary.app import Gateway, serve
+    from ostiary.serving import Gateway, serve
     from ostiary.monitoring.logs import configure
 
     overrides = {
