@@ -97,11 +97,13 @@ class Client:
         while limit is None or seen < limit:
             wanted = 500 if limit is None else min(500, limit - seen)
             page = self.get(path, limit=wanted, after=after, **query)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise Unavailable("the gateway's answer is not a list; is it a gateway?")
             yield from page["items"]
             seen += len(page["items"])
-            after = page["next"]
-            if after is None:
+            if page.get("next") in (None, after) or not page["items"]:
                 return
+            after = page["next"]
 
     def lines(self, method: str, path: str, body: Any = None, **query: Any) -> Iterator[bytes]:
         """Iterate the lines of an answer as they come. Raises Answered, Unavailable."""
