@@ -46,8 +46,8 @@ def up(
     dev:
         Sign users in without a password. Loopback only.
     """
-    from ostiary.serving import Gateway, serve
     from ostiary.monitoring.logs import configure
+    from ostiary.serving import serve
 
     overrides = {
         "server.host": host, "server.port": port, "server.tls_cert": tls_cert, "server.tls_key": tls_key,
@@ -58,7 +58,7 @@ def up(
     configure(settings.log.level, settings.log.format)
     started = time.monotonic()
 
-    def ready(url: str, gateway: Gateway) -> None:
+    def ready(url: str, gateway: "Gateway") -> None:
         if out.json:
             out.one({"url": url, "data": str(place.data), "config": str(found), "ready_s": round(time.monotonic() - started, 3)})
         else:
