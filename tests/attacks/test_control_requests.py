@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ostiary.identity.roles import ROLES
 from tests.support.control import company, control
+from tests.support.listening import listening, raw
 
 BODY = {"owner": "alice", "purpose": "pays", "roles": ["payer"]}
 
@@ -187,3 +190,14 @@ async def test_a_secret_is_never_given_out_again(tmp_path: Path) -> None:
                 answers += [await auditor.get(f"/v1/entries/{entry['id']}/parts/{part['name']}") for part in entry["parts"]]
         assert len(answers) > 7
         assert all(value not in json.dumps(answer.text) for answer in answers)
+
+
+async def test_a_body_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow or broken body holds nothing for long and changes nothing."""
+    monkeypatch.setattr("ostiary.api.route.BODY_TIMEOUT_S", 0.3)
+    async with control(tmp_path) as plane, listening(plane.api) as address:
+        head = f"PUT /v1/groups/g HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {plane.keys['administrator']}\r\n"
+        head += "content-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n"
+        answer = await raw(address, head.encode() + b'{"tools": [', wait_s=5)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert "g" not in plane.registry.groups

@@ -38,6 +38,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"description": "No credential, or one that is not valid now.", "content": _CONTENT},
     403: {"description": "The caller's role does not include this.", "content": _CONTENT},
     404: {"description": "No such thing, or none the caller may see.", "content": _CONTENT},
+    408: {"description": "The body did not arrive in time.", "content": _CONTENT},
     409: {"description": "It exists already, is still needed, or changed meanwhile.", "content": _CONTENT},
     413: {"description": "The request is over a size limit.", "content": _CONTENT},
     415: {"description": "The body is not `application/json`.", "content": _CONTENT},

@@ -1,5 +1,6 @@
 """How the control API takes a request: who asks comes first, then whether their role includes it, then a strict reading."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import ClientDisconnect
 
 from ostiary.api.problems import RESPONSES, answer_to, problem
 from ostiary.api.services import Services
@@ -37,6 +39,8 @@ register_url_convertor("hex", _Hex())
 BEARER = HTTPBearer(auto_error=False, description="An operator key: `ook_…`.")
 ONCE = ("authorization", "content-type", "content-length", "host", "origin", "cookie")
 MAX_KEY = 512
+BODY_TIMEOUT_S = 30.0
+"""Longest time a caller may take to send a body."""
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", description="A name in the registry.")]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="An id: 32 hex digits.")]
@@ -207,13 +211,7 @@ class _Read(Request):
 async def _read(request: Request, *, has_body: bool) -> Request:
     """Read the body bounded and strictly, before FastAPI does; refuse one where none belongs."""
     limit = services_of(request).settings.server.max_control_body_bytes
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise InvalidAction(f"body is over the limit of {limit} bytes", code="too_large", status=413)
-        pieces.append(piece)
-    body = b"".join(pieces)
+    body = await _bounded(request, limit)
     if not body:
         return _Read(request, b"", None)
     if not has_body:
@@ -223,6 +221,22 @@ async def _read(request: Request, *, has_body: bool) -> Request:
     if not _is_json(request.headers.get("content-type", "")):
         raise InvalidAction("the body must be `application/json`", status=415)
     return _Read(request, body, parse(body, max_bytes=limit))
+
+
+async def _bounded(request: Request, limit: int) -> bytes:
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise InvalidAction(f"body is over the limit of {limit} bytes", code="too_large", status=413)
+                pieces.append(piece)
+    except TimeoutError:
+        raise InvalidAction(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s", status=408) from None
+    except ClientDisconnect:
+        raise InvalidAction("the body broke off") from None
+    return b"".join(pieces)
 
 
 def _is_json(content_type: str) -> bool:
