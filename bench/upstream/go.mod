@@ -1,0 +1,3 @@
+module ostiary.example/bench/upstream
+
+go 1.21
