@@ -158,7 +158,8 @@ async def list_entries(
     rows = await _run(
         services.reader.search, text, limit=limit, after=after, since=since, until=until, resolve=sees_people(caller), **filters
     )
-    return {"items": rows, "next": str(rows[-1]["index"]) if len(rows) == limit else None}
+    items = [with_purpose(services, row) for row in rows] if sees_people(caller) else rows
+    return {"items": items, "next": str(rows[-1]["index"]) if len(rows) == limit else None}
 
 
 @routes.get("/{id:hex}")
@@ -227,6 +228,12 @@ def sees_people(caller: Caller) -> bool:
     return caller.operator.can("reveal", "audit")
 
 
+def with_purpose(services: Services, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with what its session was opened for: a person's words, so they stand in no leaf."""
+    session = services.sessions.session(str(row["session"]))
+    return {**row, "purpose": session.purpose} if session is not None else row
+
+
 async def record(services: Services, caller: Caller, verb: str, resource: str, why: str = "") -> None:
     """Record that somebody reads what is sealed, before they do. Raises LedgerUnavailable."""
     parts = (Part("reason", why.encode()),) if why else ()
@@ -250,7 +257,7 @@ async def _reach(services: Services, caller: Caller, entry_id: str) -> dict[str,
     rows = await _run(services.reader.search, None, limit=1, id=entry_id, resolve=sees_people(caller), **filters)
     if not rows:
         raise NotFound("there is no entry of that id that you may see", remedy="ostiary audit list")
-    found: dict[str, Any] = rows[0]
+    found: dict[str, Any] = with_purpose(services, rows[0]) if sees_people(caller) else rows[0]
     return {**found, "parts": [PartView(**part) for part in found["parts"]]}
 
 

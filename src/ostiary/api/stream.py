@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from ostiary.api.entries import sees_people
+from ostiary.api.entries import sees_people, with_purpose
 from ostiary.api.route import Caller, Given, may, router
 from ostiary.api.services import Services
 from ostiary.core.decision import Refusal
@@ -70,7 +70,8 @@ async def _events(request: Request, services: Services, credential: Credential, 
             rows = await asyncio.to_thread(services.reader.tail, at, limit=BATCH, resolve=resolve)
             for row in rows:
                 at = row["index"]
-                yield b"id: %d\nevent: entry\ndata: %b\n\n" % (at, json.dumps(row, separators=(",", ":")).encode())
+                shown = with_purpose(services, row) if resolve else row
+                yield b"id: %d\nevent: entry\ndata: %b\n\n" % (at, json.dumps(shown, separators=(",", ":")).encode())
             if len(rows) < BATCH:
                 await asyncio.sleep(POLL_S)
             quiet = 0.0 if rows else quiet + POLL_S

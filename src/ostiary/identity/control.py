@@ -71,7 +71,9 @@ class ControlPlane:
         """
         if self._keys.list(OPERATOR):
             return False
-        issued = await self._keys.issue_operator_key(BOOTSTRAP, frozenset({"administrator", "security", "auditor", "approver"}), by=BOOTSTRAP)
+        issued = await self._keys.issue_operator_key(
+            BOOTSTRAP, frozenset({"administrator", "security", "auditor", "approver"}), by=BOOTSTRAP
+        )
         try:
             write_secret(path, issued.secret)
         except OSError as error:

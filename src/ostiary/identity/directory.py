@@ -89,7 +89,7 @@ class Directory:
         if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
             raise InvalidConfig(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, got {len(password)}")
         hashed = await self._on_thread(self._hasher.hash, password)
-        await self._record.event("set_password", action="password", user=by, on_behalf_of=(user,), resource="User")
+        await self._record.event("set", action="password", user=by, on_behalf_of=(user,), resource="User")
         document = Password(user, hashed, self._backing.now())
         await self._backing.save(_KIND, {user: document})
         self._passwords[user] = document

@@ -36,17 +36,18 @@ class IdentityRecord:
         self._flushes: set[asyncio.Task[None]] = set()
 
     async def event(self, verb: str, *, action: str, detail: Mapping[str, Any] | None = None, **fields: Any) -> None:
-        """Record one step of identity (`authenticate`, `open_session`, `revoke` …) before it takes effect.
+        """Record one step of identity (`authenticate` a `session_token`, `open` a `session` …) before it takes effect.
 
-        `detail` is sealed. Raises LedgerUnavailable: then the step must not happen.
+        The entry's action is verb and thing together, as `open_session`. `detail` is sealed. Raises LedgerUnavailable: then the step must not happen.
         """
         parts: Sequence[Part] = [Part("detail", canonical(dict(detail)))] if detail else []
         fields = {"boundary": "user_agent", "decision": "allow", **fields}
-        entry = Entry(new_id(), Family.IDENTITY, Kind.EVENT, self._clock.now_ns(), verb=verb, action=action, parts=tuple(parts), **fields)
+        at_ns = self._clock.now_ns()
+        entry = Entry(new_id(), Family.IDENTITY, Kind.EVENT, at_ns, verb=verb, action=f"{verb}_{action}", parts=tuple(parts), **fields)
         await self._ledger.append(entry)
 
-    async def failure(self, credential: Credential, refusal: Refusal, *, method: str, **fields: Any) -> Refusal:
-        """Record a failed authentication and return its refusal. Raises LedgerUnavailable."""
+    async def failure(self, credential: Credential, refusal: Refusal, *, method: str, verb: str = "authenticate", **fields: Any) -> Refusal:
+        """Record a failed authentication (or opening) and return its refusal. Raises LedgerUnavailable."""
         await self._roll()
         source = credential.ip if credential.ip in self._failures or len(self._failures) < MAX_SOURCES else "others"
         if self._failures[source] >= PER_SOURCE or self._failures.total() >= PER_WINDOW:
@@ -55,7 +56,7 @@ class IdentityRecord:
             return refusal
         self._failures[source] += 1
         detail = {"ip": credential.ip, "door": credential.door, "why": refusal.detail}
-        await self.event("authenticate", action=method, decision="deny", code=refusal.code, detail=detail, **fields)
+        await self.event(verb, action=method, decision="deny", code=refusal.code, detail=detail, **fields)
         return refusal
 
     async def flush(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
 from ostiary.core.decision import Context, Effect, Refusal, refusal_of, refuse
@@ -369,8 +369,9 @@ class Sessions:
             "ttl_s": round(document.expires_at - document.opened_at),
             "limits": {"actions": document.limits.actions, "spend": document.limits.spend},
             "opened_by": document.opened_by,
+            "method": document.method,
         }
-        await self._record.event("open_session", action=document.method, detail=detail, **self._about(document))
+        await self._record.event("open", action="session", detail=detail, **self._about(document, by=document.opened_by))
 
     async def _end(self, session_id: str, how: str, by: str, reason: str) -> None:
         live = self._known(session_id)
@@ -378,8 +379,8 @@ class Sessions:
             return
         how = "revoked" if live.kept.ended == "revoked" else how
         live.kept = replace(live.kept, ended=how)
-        verb = "close_session" if how == "closed" else "revoke"
-        about = {**self._about(live.kept), "user": by}
+        verb = "close" if how == "closed" else "revoke"
+        about = self._about(live.kept, by=by)
         await self._record.event(verb, action="session", detail={"reason": reason}, **about)
         await self._keeper.write(live, Live.exact)
 
@@ -422,12 +423,17 @@ class Sessions:
         elif ask is not None:
             actor = self._backing.registry.agent_principal(ask.agent)
             about = {"actor": actor.id if actor else "", "user": ask.by}
-        method = "open_session" if ask is not None else _method(credential.token)
-        return await self._record.failure(credential, refusal, method=method, **about)
+        if ask is not None:
+            return await self._record.failure(credential, refusal, verb="open", method="session", **about)
+        return await self._record.failure(credential, refusal, method=_method(credential.token), **about)
 
-    def _about(self, document: SessionDocument) -> dict[str, str]:
+    def _about(self, document: SessionDocument, *, by: str = "") -> dict[str, Any]:
+        """Say whose session it is, and who acts on it when that is somebody else."""
         actor = self._backing.registry.agent_principal(document.agent)
-        about = {"user": document.opened_by or document.user or "", "session": document.id, "resource": f"Session::{document.id}"}
+        lender = document.user or ""
+        about: dict[str, Any] = {"user": by or lender, "session": document.id, "resource": f"Session::{document.id}"}
+        if by and lender and by != lender:
+            about["on_behalf_of"] = (lender,)
         return {**about, "actor": actor.id, "owner": actor.owner or ""} if actor else about
 
     def _known(self, session_id: str) -> Live:
