@@ -91,9 +91,9 @@ class LedgerSettings(_Section):
 class LimitSettings(_Section):
     """What one principal, session or upstream may use up."""
 
-    principal_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "50/s"
-    """Actions of one agent."""
-    session_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "50/s"
+    principal_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "5000/s"
+    """Actions of one agent: the brake on a runaway; limits that mean something are declared on models and servers."""
+    session_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/[smhd]$")] = "5000/s"
     """Actions of one session."""
     session_actions: Annotated[int, Field(ge=0)] = 0
     """Actions a session may take in all when it is lent no number; 0 is no limit."""
@@ -106,8 +106,8 @@ class UpstreamSettings(_Section):
 
     connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest time to connect."""
-    max_connections: Annotated[int, Field(gt=0)] = 64
-    """Connections kept to one upstream."""
+    max_connections: Annotated[int, Field(gt=0)] = 640
+    """Connections to one upstream at once; an open stream holds one."""
     max_answer_bytes: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     """Largest answer read whole."""
     ca_file: str = ""
