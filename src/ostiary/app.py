@@ -17,9 +17,10 @@ from ostiary.connectors.mcp_http import McpDialler
 from ostiary.controls.control_set import ControlOptions, ControlSet
 from ostiary.controls.tool_definition import findings
 from ostiary.core.clock import Clock
+from ostiary.core.errors import CheckpointMismatch
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Pipeline
-from ostiary.core.ports import Ports
+from ostiary.core.ports import Change, Ports
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
@@ -54,6 +55,7 @@ from ostiary.storage.sqlite_ledger import SqliteLedgerStore
 log = logging.getLogger("ostiary")
 
 OPERATOR_KEY = "operator.key"
+SIZE_KIND = "ledger/size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,27 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
     ledger = _ledger(settings, data, keyring, clock)
     await ledger.start()
     closing.push_async_callback(ledger.close)
+    _check_size(store, ledger, data)
+    closing.push_async_callback(_remember_size, store, ledger)
+    await _remember_size(store, ledger)
     reader = ledger.reader()
     closing.callback(reader.close)
     clock.start_after(_newest_ns(reader.tail(ledger.size - 2, limit=1)))
     return _Base(store, ledger, reader, clock)
+
+
+def _check_size(store: SqliteStateStore, ledger: Ledger, data: Path) -> None:
+    """Refuse a ledger that is older than the state beside it: cut, restored from a backup, or begun anew. Raises CheckpointMismatch."""
+    known = int(store.load(SIZE_KIND).get("entries", b"0"))
+    if ledger.size < known:
+        raise CheckpointMismatch(
+            f"the ledger in `{data / 'ledger'}` has {ledger.size} entries, and this gateway has written at least {known}",
+            remedy="restore the whole data folder from one backup",
+        )
+
+
+async def _remember_size(store: SqliteStateStore, ledger: Ledger) -> None:
+    await store.write([Change(SIZE_KIND, "entries", b"%d" % ledger.size)])
 
 
 @dataclass(frozen=True, slots=True)
