@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from bench.rig import Load, Rig, chat, running, tools
+from bench.rig import Load, Rig, chat, running, tools  # noqa: E402 - the line above makes it importable
 
 CONNECTIONS = 64
 RATE = 200
