@@ -128,6 +128,8 @@ class Approval:
     by: frozenset[str]
     at: float
     reason: str = ""
+    also: tuple["Approval", ...] = ()
+    """The yes of the other groups, when several rules held the action."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class ControlPlane:
 
         Returns whether one was made. Raises InvalidConfig when the file cannot be written, Unavailable.
         """
-        if self._keys.list(OPERATOR):
+        if any(self._keys.standing(key.id) is None for key in self._keys.list(OPERATOR)):
             return False
         issued = await self._keys.issue_operator_key(
             BOOTSTRAP, frozenset({"administrator", "security", "auditor", "approver"}), by=BOOTSTRAP

@@ -214,6 +214,11 @@ class Sessions:
         """Return one session. Raises NotFound."""
         return self._view(self._known(session_id))
 
+    def is_open(self, session_id: str) -> bool:
+        """Say whether a session stands now."""
+        live = self._live.get(session_id)
+        return live is not None and self._standing(live) is None
+
     def session(self, session_id: str) -> Session | None:
         """Return the session with its state, for who must show or continue it."""
         live = self._live.get(session_id)
