@@ -128,8 +128,6 @@ class Approval:
     by: frozenset[str]
     at: float
     reason: str = ""
-    also: tuple["Approval", ...] = ()
-    """The yes of the other groups, when several rules held the action."""
 
 
 @dataclass(frozen=True, slots=True)

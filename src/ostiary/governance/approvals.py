@@ -1,285 +1,309 @@
-"""The inbox: a person's yes to exactly one action, once, for a time (R-B4, R-G3, R-S5).
+"""The inbox: a held action waits here for people, who say yes or no to exactly that action, once, for a time (R-B4, R-G3)."""
 
-A held action becomes a task that binds the session, the action's digest, the policy revision and the rules
-that held it. People who are in a rule's group, and not kept out by four eyes, answer it. The agent asks
-again, finds the approval, and is decided anew with it. Every step is recorded before it takes effect.
-"""
-
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ostiary.core.canonical import canonical
-from ostiary.core.decision import Approval, ApprovalRule
+from ostiary.core.action import Boundary
+from ostiary.core.decision import Approval, ApprovalRule, Refusal, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part
-from ostiary.core.errors import Conflict, Invalid, InvalidAction, NotFound, Unavailable
+from ostiary.core.errors import Conflict, Invalid, NotFound
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Passage
-from ostiary.core.subject import Session
-from ostiary.governance.approval_task import APPROVED, DENIED, PENDING, SUPERSEDED, USED, Task, Vote, describe, electorate
+from ostiary.core.subject import Session, Status
 from ostiary.identity.backing import Backing
 
-_KIND: Final = "approval"
-MAX_PENDING_PER_SESSION: Final = 20
-MAX_PENDING: Final = 10_000
-MAX_ARGUMENTS: Final = 256 * 1024
-"""Bytes of arguments a person can be asked to approve: nobody approves what cannot be shown."""
-MAX_REASON: Final = 4000
-KEEP_S: Final = 7 * 86400.0
+KIND: Final = "approval"
+MAX_OPEN: Final = 10_000
+MAX_OPEN_PER_SESSION: Final = 50
+MAX_REASON: Final = 4_000
+KEEP_S: Final = 30 * 86_400.0
+"""How long an ended task is kept in the inbox; the ledger keeps its story."""
+MAX_KEPT: Final = 20_000
+
+PENDING, APPROVED, DENIED, USED, EXPIRED = "pending", "approved", "denied", "used", "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's answer."""
+
+    by: str
+    at: float
+    approves: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A held action as approvers see it. `digest` is what they answer for: one byte changed is another task."""
+
+    id: str
+    session: str
+    digest: str
+    policies: tuple[str, ...]
+    policy_revision: str
+    group: str
+    quorum: int
+    expires_s: int
+    four_eyes: tuple[str, ...]
+    agent: str
+    owner: str
+    user: str
+    """The lending user; empty in an autonomous session."""
+    purpose: str
+    action: str
+    resource: str
+    arguments: str
+    """The canonical JSON of the arguments."""
+    origins: dict[str, str]
+    created_at: float
+    expires_at: float
+    votes: tuple[Vote, ...] = ()
+    used: bool = False
+
+    def state(self, now: float) -> str:
+        """Say where the task stands."""
+        if self.used:
+            return USED
+        if any(not vote.approves for vote in self.votes):
+            return DENIED
+        if now >= self.expires_at:
+            return EXPIRED
+        return APPROVED if len(self.votes) >= self.quorum else PENDING
 
 
 class Approvals:
-    """Holds, answers and uses up approvals (`core.ports.Approvals`).
+    """Implements `core.ports.Approvals`, and the people's side of it. All changes happen on the event loop."""
 
-    `revision` tells the policy revision that decides now: an approval given under another is void.
-    `is_open` tells whether a session still stands. `url` is where this gateway is reached.
-    """
-
-    def __init__(self, backing: Backing, *, revision: Callable[[], str], is_open: Callable[[str], bool], url: str) -> None:
+    def __init__(self, backing: Backing, *, url: str, stewards: frozenset[str] = frozenset(), max_open: int = MAX_OPEN) -> None:
         self._backing = backing
-        self._revision = revision
-        self._is_open = is_open
-        self._url = url.rstrip("/")
-        self._lock = asyncio.Lock()
-        self._tasks: dict[str, Task] = {}
-        self._by_action: dict[tuple[str, str], str] = {}
-        for task in sorted(backing.load(_KIND, Task).values(), key=lambda task: task.id):
-            self._put(task)
+        self._url = url
+        self._stewards = stewards
+        """Operators who count as a member of every group: the first operator, until approvers have keys of their own."""
+        self._max_open = max_open
+        self._tasks = backing.load(KIND, Task)
+        self._by_action = {(task.session, task.digest): task.id for task in self._tasks.values()}
 
     def find(self, session: Session, digest: str) -> Approval | None:
-        """Return the live, unused approval of exactly this action in this session, under the policy of now."""
-        task = self._tasks.get(self._by_action.get((session.id, digest), ""))
-        if task is None or not self._is_usable(task):
+        """Return the live, unused approval of exactly this action in this session."""
+        task = self._task_of(session, digest)
+        if task is None or task.state(self._backing.now()) != APPROVED or not all(self._may_still(task, vote) for vote in task.votes):
             return None
-        grants = [_grant(task, rule) for rule in _by_group(task.rules)]
-        return replace(grants[0], also=tuple(grants[1:]))
+        last = task.votes[-1]
+        return Approval(task.id, task.group, frozenset(vote.by for vote in task.votes), last.at, last.reason)
 
-    async def hold(self, passage: Passage) -> Mapping[str, Any]:
-        """Open (or find again) the task for a held action: `{id, url, expires_at}`.
-
-        Raises Invalid when people have denied it, when it is too large to show, or when too much waits.
-        """
-        async with self._lock:
-            task = self._waiting(passage) or await self._open(passage)
-        return {"id": task.id, "url": f"{self._url}/v1/approvals/{task.id}", "expires_at": int(task.expires_at)}
+    async def hold(self, passage: Passage) -> Mapping[str, Any] | Refusal:
+        """Open (or find again) the task for a held action: `{id, url, expires_at}`; a Refusal when a person said no already."""
+        session, action = passage.acting
+        rules = passage.decision.approvals if passage.decision else ()
+        now = self._backing.now()
+        known = self._task_of(session, action.digest)
+        if known is not None and (state := known.state(now)) in {PENDING, APPROVED, DENIED}:
+            if state == DENIED and now < known.expires_at:
+                no = known.votes[-1]
+                return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
+            if state != DENIED and _same(known, rules):
+                return self._handle(known)
+        if (refusal := self._no_room(session, now) or _one_group(rules)) is not None:
+            return refusal
+        task = self._drafted(passage, rules, now)
+        await self._keep(task)
+        return self._handle(task)
 
     async def consume(self, approval: Approval) -> bool:
-        """Use an approval up, durably; False when another call was first or it is void by now."""
+        """Use an approval up, durably; False if another call was first."""
         task = self._tasks.get(approval.id)
-        if task is None or not self._is_usable(task):
+        if task is None or task.state(self._backing.now()) != APPROVED:
             return False
-        # Taken in memory before anything is awaited, so that of two calls on the loop only one gets here.
-        used = replace(task, status=USED, ended_at=self._backing.now())
-        self._put(used)
-        await self._record(used, "use_approval", policies=_policies(used))
-        await self._store(used)
+        await self._keep(replace(task, used=True))
         return True
 
-    async def approve(self, task_id: str, *, by: str, reason: str = "") -> dict[str, Any]:
-        """Count a person's yes. Raises NotFound, Conflict, Invalid (`forbidden`), Unavailable."""
-        async with self._lock:
-            task, rules = self._answerable(task_id, by, reason)
-            vote = Vote(by, tuple(rule.policy for rule in rules), self._backing.now(), reason)
-            voted = replace(task, votes=(*task.votes, vote))
-            if all(self._is_satisfied(voted, rule) for rule in voted.rules):
-                voted = replace(voted, status=APPROVED)
-            await self._record(task, "approve", by=by, reason=reason, decision="allow", policies=vote.policies)
-            # The task may have ended while the record was written: a yes never brings it back.
-            if self._tasks[task_id] is not task or self._void(task) is not None:
-                raise Conflict("the approval ended meanwhile")
-            await self._store(voted)
-            self._put(voted)
-            return describe(voted, self._backing.now(), self._void(voted))
-
-    async def deny(self, task_id: str, *, by: str, reason: str = "") -> dict[str, Any]:
-        """Take a person's no: final for this action until the task's end. Raises as `approve` does."""
-        async with self._lock:
-            task, rules = self._answerable(task_id, by, reason, is_denial=True)
-            vote = Vote(by, tuple(rule.policy for rule in rules), self._backing.now(), reason, is_denial=True)
-            denied = replace(task, votes=(*task.votes, vote), status=DENIED, ended_at=self._backing.now())
-            self._put(denied)
-            await self._record(denied, "deny", by=by, reason=reason, decision="deny", policies=vote.policies)
-            await self._store(denied)
-            return describe(denied, self._backing.now(), self._void(denied))
-
-    def list(self, viewer: str | None = None, *, pending: bool = True) -> list[dict[str, Any]]:
-        """Return tasks, newest first; for a `viewer`, those whose rules ask for a group of theirs."""
+    def list(self, *, state: str | None = None) -> list[tuple[Task, str]]:
+        """Return the tasks with their states, the newest first."""
         now = self._backing.now()
-        found = [describe(task, now, self._void(task)) for task in self._tasks.values() if viewer is None or self._concerns(task, viewer)]
-        return sorted((t for t in found if not pending or t["status"] == PENDING), key=lambda t: str(t["id"]), reverse=True)
+        found = [(task, task.state(now)) for task in sorted(self._tasks.values(), key=lambda task: task.id, reverse=True)]
+        return [(task, where) for task, where in found if state in (None, where)]
 
-    def show(self, task_id: str, viewer: str | None = None) -> dict[str, Any]:
-        """Return one task whole: agent, user, purpose, action, arguments and where they came from. Raises NotFound."""
-        task = self._known(task_id)
-        if viewer is not None and not self._concerns(task, viewer):
-            raise NotFound(f"no approval `{task_id[:64]}`")
-        return describe(task, self._backing.now(), self._void(task))
+    def show(self, task_id: str) -> tuple[Task, str]:
+        """Return one task with its state. Raises NotFound."""
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise NotFound(f"there is no approval `{task_id[:64]}`")
+        return task, task.state(self._backing.now())
 
-    # -- opening
+    async def approve(self, task_id: str, *, by: str, reason: str) -> Task:
+        """Say yes. Raises NotFound, Conflict when it is no longer open, Invalid for somebody who may not or no reason."""
+        return await self._vote(task_id, by, reason, approves=True)
 
-    def _waiting(self, passage: Passage) -> Task | None:
-        """Return the task that waits for this action already. Raises Invalid when people have said no to it."""
-        session, action = passage.acting
-        task = self._tasks.get(self._by_action.get((session.id, action.digest), ""))
-        if task is None or self._backing.now() >= task.expires_at or task.revision != self._revision():
-            return None
-        if task.status == DENIED:
-            raise Invalid("a person denied this action", code="forbidden", status=403, remedy="ask for something else, or talk to them")
-        wanted = passage.decision.approvals if passage.decision else ()
-        return task if task.status in (PENDING, APPROVED) and set(wanted) <= set(task.rules) else None
+    async def deny(self, task_id: str, *, by: str, reason: str) -> Task:
+        """Say no: one no ends the task. Raises as `approve` does."""
+        return await self._vote(task_id, by, reason, approves=False)
 
-    async def _open(self, passage: Passage) -> Task:
-        session, action = passage.acting
-        decision = passage.decision
-        if decision is None or not decision.approvals:
-            raise Unavailable("the action is held, but nothing says who may approve it")
-        if len(action.encoded_arguments) > MAX_ARGUMENTS:
-            raise InvalidAction(f"arguments over {MAX_ARGUMENTS} bytes cannot be shown for approval", code="too_large", status=413)
-        await self._make_room(session.id)
-        now, user, actor = self._backing.now(), session.subject.user, session.subject.actor
-        task = Task(
+    async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool) -> Task:
+        self._check_vote(task_id, by, reason)
+        task, _ = self.show(task_id)
+        vote = Vote(by, self._backing.now(), approves, reason.strip())
+        await self._backing.ledger.append(self._entry(task, vote))
+        # The record took time: another vote, the deadline or a retired approver may have come first.
+        self._check_vote(task_id, by, reason)
+        task, _ = self.show(task_id)
+        voted = replace(task, votes=(*task.votes, vote))
+        if voted.state(vote.at) == APPROVED:
+            voted = replace(voted, expires_at=self._backing.now() + task.expires_s)
+        await self._keep(voted)
+        return voted
+
+    def _check_vote(self, task_id: str, by: str, reason: str) -> None:
+        task, state = self.show(task_id)
+        if state != PENDING:
+            raise Conflict(f"approval `{task_id}` is {state}")
+        if not reason.strip() or len(reason) > MAX_REASON:
+            raise Invalid(f"a reason of 1 to {MAX_REASON} characters is needed", remedy="say why with --reason")
+        if why := self._unfit(task, by):
+            raise Invalid(
+                f"`{by}` may not answer this: {why}", code="forbidden", status=403, remedy=f"ask another member of `{task.group}`"
+            )
+        if any(self._person(vote.by) == self._person(by) for vote in task.votes):
+            raise Conflict(f"`{by}` has answered already; {task.quorum} different people are needed")
+
+    def _unfit(self, task: Task, by: str) -> str:
+        """Return why somebody may not answer a task; empty when they may."""
+        person = self._person(by)
+        if "user" in task.four_eyes and person == self._person(task.user or task.owner):
+            return "they lent the rights it would use"
+        if "owner" in task.four_eyes and person == self._person(task.owner):
+            return "they own the agent that asks"
+        if by in self._stewards:
+            return ""
+        user = self._backing.registry.users.get(by)
+        if user is None or user.status is not Status.ACTIVE:
+            return "they are no active registered user"
+        return "" if task.group in user.groups | user.roles else f"they are not in `{task.group}`"
+
+    def _person(self, name: str) -> str:
+        """Return who a name stands for: two names with one address are one person."""
+        user = self._backing.registry.users.get(name)
+        return user.email.strip().casefold() if user is not None and user.email.strip() else f"user {name}"
+
+    def _may_still(self, task: Task, vote: Vote) -> bool:
+        return not self._unfit(task, vote.by)
+
+    def _task_of(self, session: Session, digest: str) -> Task | None:
+        return self._tasks.get(self._by_action.get((session.id, digest), ""))
+
+    def _drafted(self, passage: Passage, rules: Iterable[ApprovalRule], now: float) -> Task:
+        (session, action), rules = passage.acting, tuple(rules)
+        expires_s = min(rule.expires_s for rule in rules)
+        user = session.subject.user
+        return Task(
             id=new_id(),
             session=session.id,
             digest=action.digest,
-            revision=decision.revision,
-            rules=decision.approvals,
-            boundary=action.boundary.value,
-            verb=action.verb,
+            policies=tuple(rule.policy for rule in rules),
+            policy_revision=passage.decision.revision if passage.decision else "",
+            group=rules[0].group,
+            quorum=max(rule.quorum for rule in rules),
+            expires_s=expires_s,
+            four_eyes=tuple(sorted({who for rule in rules for who in rule.four_eyes})),
+            agent=session.subject.actor.name,
+            owner=session.subject.actor.owner or "",
+            user=user.name if user else "",
+            purpose=session.purpose,
             action=action.name,
             resource=str(action.resource),
             arguments=action.encoded_arguments.decode(),
             origins=dict(passage.origins.arguments),
-            reasons=decision.reasons,
-            agent=actor.name,
-            agent_id=actor.id,
-            owner=actor.owner or "",
-            user=user.name if user else "",
-            purpose=session.purpose,
             created_at=now,
-            expires_at=now + min(rule.expires_s for rule in decision.approvals),
+            expires_at=now + expires_s,
         )
-        await self._record(task, "hold", decision="hold", code="held", policies=_policies(task))
-        old = self._tasks.get(self._by_action.get((session.id, action.digest), ""))
-        if old is not None and old.status in (PENDING, APPROVED):
-            old = replace(old, status=SUPERSEDED, ended_at=now)
-            self._put(old)
-            await self._store(old)
-        await self._store(task)
-        self._put(task)
-        return task
 
-    async def _make_room(self, session: str) -> None:
-        """Bound what waits, and forget what ended long ago: its story is in the ledger."""
-        now = self._backing.now()
-        waiting = [task for task in self._tasks.values() if task.status == PENDING and now < task.expires_at]
-        if len(waiting) >= MAX_PENDING or sum(task.session == session for task in waiting) >= MAX_PENDING_PER_SESSION:
-            raise Invalid("too many actions wait for approval", code="rate_limited", status=429, remedy="wait for answers to earlier ones")
-        if len(self._tasks) % 32 == 0:
-            old = [task for task in self._tasks.values() if now > task.expires_at + KEEP_S]
-            await self._backing.save(_KIND, {task.id: None for task in old})
-            for task in old:
-                del self._tasks[task.id]
-                if self._by_action.get((task.session, task.digest)) == task.id:
-                    del self._by_action[task.session, task.digest]
-
-    # -- answering
-
-    def _answerable(self, task_id: str, by: str, reason: str, *, is_denial: bool = False) -> tuple[Task, list[ApprovalRule]]:
-        """Return the task and the rules this person answers for, or say why not."""
-        task = self._known(task_id)
-        rules = [rule for rule in task.rules if by in electorate(task, rule, self._backing.registry, is_denial=is_denial)]
-        if not rules:
-            if not self._concerns(task, by):
-                raise NotFound(f"no approval `{task_id[:64]}`")
-            detail = "this needs another pair of eyes: the task is your own"
-            raise Invalid(detail, code="forbidden", status=403, remedy="another member of the group must answer")
-        if task.status != PENDING:
-            raise Conflict(f"the approval is {task.status} already")
-        if (why := self._void(task)) is not None:
-            raise Conflict(f"the approval is void: {why}", remedy="the agent must ask again")
-        if not is_denial and any(vote.by == by for vote in task.votes):
-            raise Conflict("you approved this already", remedy="another member of the group must approve it too")
-        if len(reason) > MAX_REASON:
-            raise Invalid(f"a reason has at most {MAX_REASON} characters")
-        return task, rules
-
-    def _is_satisfied(self, task: Task, rule: ApprovalRule) -> bool:
-        """Say whether enough people said yes who may say so now: one who has left the group counts no more."""
-        people = electorate(task, rule, self._backing.registry)
-        yes = {people[vote.by] for vote in task.votes if not vote.is_denial and vote.by in people}
-        return len(yes) >= max(1, rule.quorum)
-
-    def _is_usable(self, task: Task) -> bool:
-        return task.status == APPROVED and self._void(task) is None and all(self._is_satisfied(task, rule) for rule in task.rules)
-
-    def _void(self, task: Task) -> str | None:
-        """Return why a task is good for nothing any more, whatever its status says."""
-        if self._backing.now() >= task.expires_at:
-            return "it expired"
-        if task.revision != self._revision():
-            return "the policy changed since"
-        return None if self._is_open(task.session) else "its session is over"
-
-    def _concerns(self, task: Task, viewer: str) -> bool:
-        person = self._backing.registry.users.get(viewer)
-        return person is not None and any(rule.group in person.groups | person.roles for rule in task.rules)
-
-    def _known(self, task_id: str) -> Task:
-        task = self._tasks.get(task_id)
-        if task is None:
-            raise NotFound(f"no approval `{task_id[:64]}`")
-        return task
-
-    # -- keeping
-
-    def _put(self, task: Task) -> None:
+    async def _keep(self, task: Task) -> None:
+        """Show a task at once to everything on the loop, then make it durable; what cannot be stored is taken back."""
+        before, key = self._tasks.get(task.id), (task.session, task.digest)
         self._tasks[task.id] = task
-        if task.status != SUPERSEDED:
-            self._by_action[task.session, task.digest] = task.id
+        self._by_action[key] = task.id
+        ended = self._ended(self._backing.now()) if len(self._tasks) > MAX_KEPT else []
+        try:
+            await self._backing.save(KIND, {task.id: task, **dict.fromkeys(ended)})
+        except BaseException:
+            # An approval that may have been used stays used: failing closed costs a second question, not a second payment.
+            if not task.used:
+                self._restore(task, before)
+            raise
+        for gone in ended:
+            self._forget(gone)
 
-    async def _store(self, task: Task) -> None:
-        await self._backing.save(_KIND, {task.id: task})
+    def _restore(self, task: Task, before: Task | None) -> None:
+        if before is None:
+            self._forget(task.id)
+        else:
+            self._tasks[task.id] = before
 
-    async def _record(self, task: Task, verb: str, *, by: str = "", reason: str = "", **fields: Any) -> None:
-        parts = [Part("reason", reason.encode("utf-8", "replace"))] if reason else []
-        if verb == "hold":
-            rules = [{"policy": r.policy, "group": r.group, "quorum": r.quorum, "four_eyes": sorted(r.four_eyes)} for r in task.rules]
-            parts.append(Part("rules", canonical(rules)))
-        entry = Entry(
+    def _forget(self, task_id: str) -> None:
+        task = self._tasks.pop(task_id, None)
+        if task is not None and self._by_action.get((task.session, task.digest)) == task_id:
+            del self._by_action[task.session, task.digest]
+
+    def _ended(self, now: float) -> Sequence[str]:
+        return [name for name, task in self._tasks.items() if task.state(now) not in {PENDING, APPROVED} and task.created_at < now - KEEP_S]
+
+    def _no_room(self, session: Session, now: float) -> Refusal | None:
+        waiting = [task for task in self._tasks.values() if task.state(now) == PENDING]
+        if len(waiting) >= self._max_open:
+            return refuse("rate_limited", f"{len(waiting)} held actions wait for people already", retry_after_s=60.0)
+        if sum(task.session == session.id for task in waiting) >= MAX_OPEN_PER_SESSION:
+            return refuse(
+                "rate_limited", f"{MAX_OPEN_PER_SESSION} held actions of this session wait for people already", retry_after_s=60.0
+            )
+        return None
+
+    def _handle(self, task: Task) -> Mapping[str, Any]:
+        return {"id": task.id, "url": self._url.replace("{id}", task.id), "expires_at": round(task.expires_at)}
+
+    def _entry(self, task: Task, vote: Vote) -> Entry:
+        verb = "approve" if vote.approves else "deny"
+        return Entry(
             id=new_id(),
             family=Family.ACTION,
             kind=Kind.EVENT,
             at_ns=self._backing.clock.now_ns(),
-            boundary="human_automation",
-            actor="" if by else task.agent_id,
-            user=by,
-            on_behalf_of=(task.user,) if task.user and not by else (),
-            owner=task.owner,
+            boundary=Boundary.HUMAN_AUTOMATION.value,
+            user=vote.by,
             session=task.session,
             verb=verb,
-            action=task.action,
-            resource=task.resource,
+            action=verb,
+            resource=f"Approval::{task.id}",
             digest=task.digest,
-            policy_revision=task.revision,
+            decision="allow" if vote.approves else "deny",
+            policies=task.policies,
+            policy_revision=task.policy_revision,
             approval=task.id,
-            parts=tuple(parts),
-            **fields,
+            parts=(Part("reason", vote.reason.encode()), Part("arguments", task.arguments.encode())),
         )
-        await self._backing.ledger.append(entry)
 
 
-def _by_group(rules: tuple[ApprovalRule, ...]) -> list[ApprovalRule]:
-    return list({rule.group: rule for rule in reversed(rules)}.values())[::-1]
+def arguments_of(task: Task) -> Any:
+    """Return the arguments that are asked for, as JSON values."""
+    return json.loads(task.arguments)
 
 
-def _grant(task: Task, rule: ApprovalRule) -> Approval:
-    """Return what policy sees of a rule's approval: only those people who answered for that group."""
-    policies = {other.policy for other in task.rules if other.group == rule.group}
-    votes = [vote for vote in task.votes if not vote.is_denial and policies & set(vote.policies)]
-    reason = "; ".join(vote.reason for vote in votes if vote.reason)
-    return Approval(task.id, rule.group, frozenset(vote.by for vote in votes), max(vote.at for vote in votes), reason)
+def _same(task: Task, rules: Iterable[ApprovalRule]) -> bool:
+    """Say whether the policies of now ask for what the task asks for; a stricter rule needs a new task."""
+    rules = tuple(rules)
+    return (
+        {rule.group for rule in rules} == {task.group}
+        and max(rule.quorum for rule in rules) == task.quorum
+        and {who for rule in rules for who in rule.four_eyes} == set(task.four_eyes)
+    )
 
 
-def _policies(task: Task) -> tuple[str, ...]:
-    return tuple(rule.policy for rule in task.rules)
+def _one_group(rules: Iterable[ApprovalRule]) -> Refusal | None:
+    groups = sorted({rule.group for rule in rules})
+    if len(groups) == 1:
+        return None
+    listed = ", ".join(f"`{group}`" for group in groups)
+    return refuse(
+        "forbidden", f"it needs a yes from {listed or 'nobody'}, and one action can be held for one group", remedy="change the policies"
+    )

@@ -1,276 +1,225 @@
-"""The token door: people sign in, agents exchange a person's token for a session (RFC 8693, RFC 6749, RFC 8414)."""
+"""The token endpoint: a user's token and an agent's proof buy a session token (RFC 8693), and where clients learn of it (RFC 8414)."""
 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction, OstiaryError
 from ostiary.core.ports import Credential
-from ostiary.core.strict_json import parse_object
-from ostiary.core.subject import Limits
 from ostiary.identity.directory import Directory, SignedIn
-from ostiary.identity.keys import AGENT, Key, KeyRing
+from ostiary.identity.keys import AGENT, KeyRing
 from ostiary.identity.record import IdentityRecord
-from ostiary.identity.sessions import MAX_TTL_S, Ask, Opened, Sessions
+from ostiary.identity.sessions import MAX_TTL_S, Ask, Sessions
 from ostiary.identity.tokens import USER_TYPE, Signer
-from ostiary.protocols.wire import Call, Header
+from ostiary.protocols.wire import Call
 
-MAX_FORM: Final = 32 * 1024
-MAX_FIELDS: Final = 32
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a token type's name
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
-AGENT_KEY: Final = "urn:ostiary:params:oauth:token-type:agent-key"
-_FORM = "application/x-www-form-urlencoded"
-_EXCHANGE_FIELDS = frozenset(
-    {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "client_id", "client_secret", "scope"}
-    | {"purpose", "resource", "audience", "requested_token_type", "expires_in", "max_actions", "max_spend"}
-)
-_ERRORS: Final[dict[str, tuple[str, int]]] = {
-    "out_of_scope": ("invalid_scope", 400),
-    "rate_limited": ("slow_down", 429),
-    "unavailable": ("temporarily_unavailable", 503),
-    "invalid_request": ("invalid_request", 400),
-    "too_large": ("invalid_request", 413),
-    "forbidden": ("access_denied", 403),
+MAX_FORM: Final = 64 * 1024
+MAX_FIELDS: Final = 32
+EXCHANGE_FIELDS: Final = frozenset(
+    {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "scope", "purpose", "audience", "resource",
+     "requested_token_type", "requested_ttl", "client_id"}
+)  # fmt: skip
+LOGIN_FIELDS: Final = frozenset({"username", "password", "link"})
+_ERRORS: Final = {
+    "no_session": "invalid_grant",
+    "expired": "invalid_grant",
+    "revoked": "invalid_grant",
+    "out_of_scope": "invalid_scope",
+    "isolated": "unauthorized_client",
+    "forbidden": "access_denied",
+    "not_granted": "access_denied",
+    "rate_limited": "temporarily_unavailable",
+    "unavailable": "temporarily_unavailable",
 }
-"""Our codes as OAuth errors with their status; the rest means that the grant is no good."""
+"""Our codes as RFC 6749 section 5.2 and RFC 8693 section 2.2.2 name them."""
 
-
-class _Wrong(Exception):
-    """An answer in the form of RFC 6749 section 5.2."""
-
-    def __init__(self, error: str, description: str, status: int = 400, **more: Any) -> None:
-        super().__init__(description)
-        self.status = status
-        self.body = {"error": error, "error_description": description, **more}
+Handler = Callable[[Call], Awaitable[None]]
 
 
 class OAuthDoor:
-    """Serves `/oauth/token`, `/oauth/login` and the metadata under `/.well-known/`."""
+    """Serves `/oauth/*` and the authorization server's `/.well-known/*`."""
 
-    def __init__(self, signer: Signer, sessions: Sessions, keys: KeyRing, directory: Directory, record: IdentityRecord) -> None:
-        self._signer = signer
+    def __init__(self, sessions: Sessions, directory: Directory, signer: Signer, keys: KeyRing, record: IdentityRecord) -> None:
         self._sessions = sessions
-        self._keys = keys
         self._directory = directory
+        self._signer = signer
+        self._keys = keys
         self._record = record
-        self._routes: dict[tuple[str, str], Callable[[Call], Awaitable[Mapping[str, Any]]]] = {
-            ("POST", "/oauth/token"): self._exchange,
+        self._handlers: dict[tuple[str, str], Handler] = {
+            ("POST", "/oauth/token"): self._token,
             ("POST", "/oauth/login"): self._login,
-            ("GET", "/.well-known/oauth-authorization-server"): self._metadata,
             ("GET", "/.well-known/jwks.json"): self._jwks,
+            ("GET", "/.well-known/oauth-authorization-server"): self._metadata,
         }
 
     async def __call__(self, call: Call) -> None:
-        """Answer one request."""
-        route = self._routes.get((call.method, call.path))
+        """Serve one request."""
+        handler = self._handlers.get((call.method, call.path))
+        if handler is None:
+            allowed = [method for method, path in self._handlers if path == call.path]
+            missing = Refusal("invalid_request", 405, f"use {allowed[0]}") if allowed else refuse("not_found", "there is no such path")
+            await _refused(call, missing)
+            return
         try:
-            if route is None:
-                raise self._unknown(call)
-            answer: Mapping[str, Any] = await route(call)
-        except _Wrong as wrong:
-            await call.respond_json(wrong.status, wrong.body, _challenge(wrong))
-        except InvalidAction as error:
-            await call.respond_json(error.status, {"error": "invalid_request", "error_description": error.detail})
+            await handler(call)
         except OstiaryError as error:
-            await call.respond_json(error.status, {"error": "temporarily_unavailable", "error_description": error.detail})
-        else:
-            await call.respond_json(200, answer, [(b"pragma", b"no-cache")])
+            await _refused(call, Refusal(error.code, error.status, error.detail, remedy=error.remedy or ""))
 
-    # -- token exchange
-
-    async def _exchange(self, call: Call) -> Mapping[str, Any]:
-        """A user's token and the agent's proof, with scopes and a purpose, become a session token (RFC 8693 section 2)."""
-        form = await _form(call)
-        if unknown := sorted(form.keys() - _EXCHANGE_FIELDS):
-            raise _Wrong("invalid_request", f"unknown parameter `{unknown[0][:64]}`")
+    async def _token(self, call: Call) -> None:
+        form = await _form(call, EXCHANGE_FIELDS)
         if form.get("grant_type") != EXCHANGE:
-            raise _Wrong("unsupported_grant_type", f"grant_type must be `{EXCHANGE}`")
-        credential = Credential(form.get("subject_token", ""), "token", call.ip, call.headers.get("host", ""))
-        agent = await self._agent(call, form, credential)
-        self._check_target(form)
-        claims = await self._user(form, credential)
-        lent = tuple(claims["scope"].split()) if isinstance(claims.get("scope"), str) else None
+            await _refused(call, refuse("invalid_request", f"grant_type must be `{EXCHANGE}`"), error="unsupported_grant_type")
+            return
+        if form.get("subject_token_type", ACCESS_TOKEN) not in {ACCESS_TOKEN, JWT}:
+            raise InvalidAction("subject_token_type must be that of an access token")
+        if form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+            raise InvalidAction("requested_token_type must be that of an access token")
+        if any(form.get(name, self._signer.audience).rstrip("/") != self._signer.audience for name in ("audience", "resource")):
+            await _refused(call, refuse("forbidden", "session tokens are for this gateway only"), error="invalid_target")
+            return
+        answer = await self._exchange(call, form)
+        if isinstance(answer, Refusal):
+            await _refused(call, answer)
+        else:
+            await call.respond_json(200, answer)
+
+    async def _exchange(self, call: Call, form: Mapping[str, str]) -> dict[str, Any] | Refusal:
+        proof = form.get("actor_token") or _client_secret(call)
+        credential = Credential(proof, "token", call.ip, call.headers.get("host", ""))
+        key = self._keys.verify(proof, AGENT)
+        if isinstance(key, Refusal):
+            return await self._record.failure(credential, key, method="agent_key")
+        claims = self._signer.verify(form.get("subject_token", ""), USER_TYPE)
+        if isinstance(claims, Refusal):
+            return await self._record.failure(credential, claims, method="user_token")
+        lent = tuple(claims["scope"].split()) if "scope" in claims else None
         ask = Ask(
-            agent.holder,
-            claims["sub"],
-            tuple(form.get("scope", "").split()),
-            form.get("purpose", ""),
-            ttl_s=_number(form, "expires_in") or MAX_TTL_S,
-            limits=Limits(_number(form, "max_actions"), _number(form, "max_spend")),
+            agent=key.holder,
+            user=claims["sub"],
+            scopes=tuple(form.get("scope", "").split()),
+            purpose=form.get("purpose", ""),
+            ttl_s=_ttl(form.get("requested_ttl", "")),
             lent=lent,
             method="token_exchange",
-            key=agent.id,
+            key=key.id,
         )
         opened = await self._sessions.open(ask, credential)
         if isinstance(opened, Refusal):
-            raise _wrong(opened)
-        return self._granted(opened)
-
-    def _granted(self, opened: Opened) -> Mapping[str, Any]:
+            return opened
         session = opened.session
         return {
             "access_token": opened.token,
             "issued_token_type": ACCESS_TOKEN,
             "token_type": "Bearer",
-            "expires_in": max(0, int(opened.expires_at - session.opened_at)),
+            "expires_in": max(1, int(opened.expires_at - session.opened_at)),
             "scope": " ".join(session.scopes),
             "session": session.id,
         }
 
-    async def _agent(self, call: Call, form: Mapping[str, str], credential: Credential) -> Key:
-        """Return the key with which the agent proves itself: as `actor_token`, or as the client's secret; never two ways."""
-        client_id, secret = _client(call, form)
-        actor = form.get("actor_token")
-        if actor is not None and form.get("actor_token_type") not in (AGENT_KEY, ACCESS_TOKEN):
-            raise _Wrong("invalid_request", f"actor_token_type must be `{AGENT_KEY}`")
-        if actor is not None and secret is not None and actor != secret:
-            raise _Wrong("invalid_request", "actor_token and client secret are two different proofs")
-        proof = actor or secret
-        refusal: Key | Refusal
-        if not proof:
-            refusal = refuse("no_session", "the agent's own proof is missing: a user's token alone opens nothing")
-        else:
-            refusal = self._keys.verify(proof, AGENT)
-        if isinstance(refusal, Key) and client_id not in ("", refusal.holder):
-            refusal = refuse("no_session", "the agent key belongs to another client")
-        if isinstance(refusal, Key):
-            return refusal
-        await self._record.failure(credential, refusal, method="agent_key")
-        raise _Wrong("invalid_client", refusal.detail, 401)
-
-    async def _user(self, form: Mapping[str, str], credential: Credential) -> Mapping[str, Any]:
-        token, kind = form.get("subject_token", ""), form.get("subject_token_type")
-        if not token:
-            raise _Wrong("invalid_request", "subject_token is missing: a user's token from /oauth/login")
-        if kind not in (JWT, ACCESS_TOKEN):
-            raise _Wrong("invalid_request", f"subject_token_type must be `{JWT}`")
-        if form.get("requested_token_type", ACCESS_TOKEN) not in (ACCESS_TOKEN, JWT):
-            raise _Wrong("invalid_request", "requested_token_type is not one that is issued here")
-        claims = self._signer.verify(token, USER_TYPE)
-        if isinstance(claims, Refusal):
-            await self._record.failure(credential, claims, method="user_token")
-            raise _Wrong("invalid_grant", "the user's token is not valid here, or over", remedy="sign in again at /oauth/login")
-        return claims
-
-    def _check_target(self, form: Mapping[str, str]) -> None:
-        """Tokens are good for this gateway only (RFC 8707)."""
-        own = self._signer.audience
-        for name in ("resource", "audience"):
-            target = form.get(name)
-            if target is not None and target.rstrip("/") != own and not target.startswith(f"{own}/"):
-                raise _Wrong("invalid_target", f"{name} must be `{own}` or a path below it")
-
-    # -- signing in
-
-    async def _login(self, call: Call) -> Mapping[str, Any]:
-        """A name with a password, a one-time link, or in development a name alone, becomes a user token."""
-        fields = await _fields(call)
-        if unknown := sorted(fields.keys() - {"username", "password", "link"}):
-            raise _Wrong("invalid_request", f"unknown parameter `{unknown[0][:64]}`")
+    async def _login(self, call: Call) -> None:
+        form = await _form(call, LOGIN_FIELDS)
         credential = Credential("", "login", call.ip, call.headers.get("host", ""))
-        found: SignedIn | Refusal
-        if "link" in fields:
-            found = await self._directory.use_link(fields["link"], credential)
-        elif "password" in fields:
-            found = await self._directory.sign_in(fields.get("username", ""), fields["password"], credential)
-        else:
-            found = await self._directory.sign_in_for_development(fields.get("username", ""), credential)
-        if isinstance(found, Refusal):
-            raise _wrong(found)
-        return {"access_token": found.token, "issued_token_type": JWT, "token_type": "N_A", "expires_in": int(found.expires_in_s)}
+        signed_in = await self._sign_in(form, credential)
+        if isinstance(signed_in, Refusal):
+            await _refused(call, signed_in)
+            return
+        body = {"access_token": signed_in.token, "token_type": "Bearer", "expires_in": int(signed_in.expires_in_s), "user": signed_in.user}
+        await call.respond_json(200, body)
 
-    # -- what is published
+    async def _sign_in(self, form: Mapping[str, str], credential: Credential) -> SignedIn | Refusal:
+        if set(form) == {"link"}:
+            return await self._directory.use_link(form["link"], credential)
+        if set(form) == {"username", "password"}:
+            return await self._directory.sign_in(form["username"], form["password"], credential)
+        if set(form) == {"username"}:
+            return await self._directory.sign_in_for_development(form["username"], credential)
+        raise InvalidAction("give `username` and `password`, or `link`")
 
-    async def _metadata(self, _call: Call) -> Mapping[str, Any]:
-        """RFC 8414."""
+    async def _jwks(self, call: Call) -> None:
+        await call.respond_json(200, self._signer.jwks())
+
+    async def _metadata(self, call: Call) -> None:
+        """Describe the authorization server (RFC 8414 section 2)."""
         issuer = self._signer.issuer
-        return {
+        document = {
             "issuer": issuer,
-            "token_endpoint": self._signer.token_endpoint,
+            "token_endpoint": f"{issuer}/oauth/token",
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
             "grant_types_supported": [EXCHANGE],
             "response_types_supported": [],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "scopes_supported": ["tool:*/*", "model:*", "api:*", "source:*", "agent:*"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+            "service_documentation": "https://ostiary.dev/docs/identity",
         }
-
-    async def _jwks(self, _call: Call) -> Mapping[str, Any]:
-        return self._signer.jwks()
-
-    def _unknown(self, call: Call) -> _Wrong:
-        allowed = [method for method, path in self._routes if path == call.path]
-        if allowed:
-            return _Wrong("invalid_request", f"use {allowed[0]}", 405)
-        return _Wrong("invalid_request", "no such endpoint", 404)
+        await call.respond_json(200, document)
 
 
-async def _form(call: Call) -> dict[str, str]:
-    """Read a form strictly: one value a name, bounded, UTF-8 (RFC 6749 section 3.2: parameters must not repeat)."""
-    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise _Wrong("invalid_request", f"the body must be {_FORM}", 415)
-    if call.query:
-        raise _Wrong("invalid_request", "parameters belong into the body, not the address")
-    body = await call.body(MAX_FORM)
+def _client_secret(call: Call) -> str:
+    """Return the agent key of a client that authenticates itself: Basic (RFC 6749 section 2.3.1) or Bearer."""
+    scheme, _, value = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
     try:
-        pairs = parse_qsl(body.decode("ascii"), True, True, "utf-8", "strict", MAX_FIELDS) if body else []
-    except ValueError:
-        raise _Wrong("invalid_request", "the body is not a well-formed form") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise _Wrong("invalid_request", "a parameter stands twice")
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        raise InvalidAction("the Authorization header is not Basic") from None
+
+
+def _ttl(text: str) -> float:
+    if not text:
+        return MAX_TTL_S
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MAX_TTL_S:
+        raise InvalidAction(f"requested_ttl must be 1 to {MAX_TTL_S:.0f} seconds")
+    return float(text)
+
+
+async def _form(call: Call, known: frozenset[str]) -> dict[str, str]:
+    """Read an urlencoded form strictly: known fields, each once, in one spelling. Raises InvalidAction."""
+    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise InvalidAction("send the fields as application/x-www-form-urlencoded", status=415)
+    if call.query:
+        raise InvalidAction("fields belong in the body, not in the address")
+    body = await call.body(MAX_FORM)
+    form: dict[str, str] = {}
+    pairs = body.split(b"&") if body else []
+    if len(pairs) > MAX_FIELDS:
+        raise InvalidAction(f"more than {MAX_FIELDS} fields")
+    for pair in pairs:
+        name, equals, value = pair.partition(b"=")
+        key = _text(name)
+        if not equals or key not in known:
+            raise InvalidAction(f"unknown field `{key[:64]}`; known: {', '.join(sorted(known))}")
+        if key in form:
+            raise InvalidAction(f"field `{key}` stands twice")
+        form[key] = _text(value)
     return form
 
 
-async def _fields(call: Call) -> dict[str, str]:
-    """Read a form, or a JSON object of texts."""
-    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return await _form(call)
-    fields = parse_object(await call.body(MAX_FORM), max_bytes=MAX_FORM)
-    if not all(isinstance(value, str) for value in fields.values()):
-        raise _Wrong("invalid_request", "every parameter must be a text")
-    return fields
-
-
-def _client(call: Call, form: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return client id and secret from HTTP Basic or the form (RFC 6749 section 2.3.1); both at once is refused."""
-    scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
-    if not scheme:
-        return form.get("client_id", ""), form.get("client_secret")
-    if scheme.lower() != "basic" or "client_secret" in form:
-        raise _Wrong("invalid_request", "prove the client in one way: HTTP Basic, client_secret or actor_token")
+def _text(encoded: bytes) -> str:
     try:
-        name, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        raise _Wrong("invalid_client", "the Authorization header is not HTTP Basic", 401) from None
-    if not colon:
-        raise _Wrong("invalid_client", "the Authorization header is not HTTP Basic", 401)
-    return unquote_plus(name), unquote_plus(secret)
+        return unquote_to_bytes(encoded.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise InvalidAction("a field is not valid UTF-8") from None
 
 
-def _number(form: Mapping[str, str], name: str) -> int | None:
-    text = form.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 15) or (name == "expires_in" and int(text) == 0):
-        raise _Wrong("invalid_request", f"{name} must be a whole number")
-    return int(text)
-
-
-def _wrong(refusal: Refusal) -> _Wrong:
-    error, status = _ERRORS.get(refusal.code, ("invalid_grant", 400))
-    more = {"code": refusal.code, "remedy": refusal.remedy, "policies": list(refusal.policies)}
-    if refusal.retry_after_s is not None:
-        more["retry_after"] = max(1, round(refusal.retry_after_s))
-    return _Wrong(error, refusal.detail, status, **{name: value for name, value in more.items() if value})
-
-
-def _challenge(wrong: _Wrong) -> list[Header]:
-    if wrong.status == 401:
-        return [(b"www-authenticate", b'Basic realm="ostiary"')]
-    retry = wrong.body.get("retry_after")
-    return [(b"retry-after", b"%d" % retry)] if retry else []
+async def _refused(call: Call, refusal: Refusal, *, error: str = "") -> None:
+    """Answer as RFC 6749 section 5.2 says, with our code and remedy beside its members."""
+    body = {
+        "error": error or _ERRORS.get(refusal.code, "invalid_request"),
+        "error_description": refusal.detail,
+        "code": refusal.code,
+        "remedy": refusal.remedy,
+    }
+    status = refusal.status if refusal.status in {401, 404, 405, 408, 413, 415, 429, 500, 503} else 400
+    headers = [(b"retry-after", b"%d" % max(1, round(refusal.retry_after_s)))] if refusal.retry_after_s else []
+    if status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="ostiary"'))
+    await call.respond_json(status, body, headers)
