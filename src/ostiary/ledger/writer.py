@@ -85,6 +85,7 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._is_idle = False
+        self._is_ringing = False
         self._is_closing = False
         self._sealed_at = time.monotonic()
         self._disk_at = 0.0
@@ -102,7 +103,9 @@ class Writer:
         future: asyncio.Future[Receipt] = self._loop.create_future()
         item = Waiting(recorded, future, time.monotonic())
         self._queue.append(item)
-        self._ring()
+        if self._is_idle and not self._is_ringing:
+            self._is_ringing = True
+            self._loop.call_soon(self._ring_once)
         if not self.state.is_ok:
             self._loop.call_soon(_refuse, [item], self.state.reason)
         return future
@@ -142,6 +145,11 @@ class Writer:
         """Wait for the thread to end. Blocks; call it off the loop."""
         if self._thread.is_alive():
             self._thread.join()
+
+    def _ring_once(self) -> None:
+        """Wake the writer when the loop has done what it was at, so that all of that makes one batch."""
+        self._is_ringing = False
+        self._ring()
 
     def _ring(self) -> None:
         if self._is_idle:

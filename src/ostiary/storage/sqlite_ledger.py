@@ -11,13 +11,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ostiary.core.errors import LedgerTampered, LedgerUnavailable
 from ostiary.ledger.index import LedgerIndex
 from ostiary.ledger.store import Batch, DataKey, Identity, LedgerSource, SealedPart
-from ostiary.storage.sqlite_files import connect, insert_rows, sync_directory
+from ostiary.storage.sqlite_files import connect, sync_directory
 from ostiary.storage.sqlite_ledger_index import SqliteLedgerIndex
 
 PART_BITS = 6
@@ -35,6 +36,20 @@ CREATE TABLE IF NOT EXISTS identities (lookup BLOB PRIMARY KEY, handle BLOB NOT 
 CREATE TABLE IF NOT EXISTS data_keys (id BLOB PRIMARY KEY, subject BLOB NOT NULL, retention TEXT NOT NULL, quarter INTEGER NOT NULL,
     wrapped BLOB NOT NULL, UNIQUE (subject, retention, quarter)) WITHOUT ROWID;
 """
+_ENTRY, _PART, _TILE, _CHECKPOINT = range(4)
+_WIDTH = 5
+_BATCH = f"""
+CREATE TEMP VIEW batch (kind, place, a, b, c) AS SELECT 0, 0, x'', x'', x'' WHERE 0;
+CREATE TEMP TRIGGER batch_entry INSTEAD OF INSERT ON batch WHEN NEW.kind = {_ENTRY} BEGIN
+    INSERT INTO entries VALUES (NEW.place, NEW.a); END;
+CREATE TEMP TRIGGER batch_part INSTEAD OF INSERT ON batch WHEN NEW.kind = {_PART} BEGIN
+    INSERT INTO parts VALUES (NEW.place, NEW.a, NEW.b, NEW.c); END;
+CREATE TEMP TRIGGER batch_tile INSTEAD OF INSERT ON batch WHEN NEW.kind = {_TILE} BEGIN
+    INSERT INTO tiles VALUES (NEW.place, NEW.a); END;
+CREATE TEMP TRIGGER batch_checkpoint INSTEAD OF INSERT ON batch WHEN NEW.kind = {_CHECKPOINT} BEGIN
+    INSERT OR REPLACE INTO checkpoints VALUES (NEW.place, NEW.a); END;
+"""
+"""Spreads one statement over the tables: a whole batch is one turn at the interpreter lock, which the event loop needs too."""
 _SAVE_EVERY = 256
 _SAVE_AFTER_S = 60.0
 _BALLAST = 16 * 1024 * 1024
@@ -207,6 +222,7 @@ class SqliteLedgerStore:
         """Open both databases for writing, creating them the first time."""
         self._keys = self._writable("keys.db", _KEY_TABLES)
         self._ledger = self._writable("ledger.db", _LEDGER_TABLES)
+        self._ledger.executescript(_BATCH)
         self._ledger.execute("BEGIN IMMEDIATE")
         self._ledger.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
         self._ledger.execute("COMMIT")
@@ -228,20 +244,21 @@ class SqliteLedgerStore:
     def _commit(self, batch: Batch) -> None:
         if batch.identities or batch.data_keys:
             self._commit_keys(batch)
-        ledger = _opened(self._ledger)
-        ledger.execute("BEGIN IMMEDIATE")
-        first = batch.first
-        insert_rows(
-            ledger, "INSERT INTO entries VALUES ", 2, [value for at, leaf in enumerate(batch.leaves, first) for value in (at, leaf)]
-        )
-        if batch.parts:
-            insert_rows(
-                ledger, "INSERT INTO parts VALUES ", 4, [v for index, n, part in batch.parts for v in (index << PART_BITS | n, *part)]
-            )
-        if batch.tiles:
-            ledger.executemany("INSERT INTO tiles VALUES (?, ?)", [(level << _TILE_BITS | n, hashes) for level, n, hashes in batch.tiles])
-        self._save_checkpoint(ledger)
-        ledger.execute("COMMIT")
+        values: list[object] = []
+        for at, leaf in enumerate(batch.leaves, batch.first):
+            values += (_ENTRY, at, leaf, None, None)
+        for index, number, part in batch.parts:
+            values += (_PART, index << PART_BITS | number, *part)
+        for level, n, hashes in batch.tiles:
+            values += (_TILE, level << _TILE_BITS | n, hashes, None, None)
+        saved = self._unsaved
+        if saved is not None:
+            values += (_CHECKPOINT, *saved, None, None)
+        rows = len(values) // _WIDTH
+        padded = 1 << max(0, rows - 1).bit_length()
+        values += [None] * ((padded - rows) * _WIDTH)
+        _opened(self._ledger).execute(_batch_sql(padded), values)
+        self._saved(saved)
 
     def _commit_keys(self, batch: Batch) -> None:
         keys = _opened(self._keys)
@@ -253,7 +270,11 @@ class SqliteLedgerStore:
     def _save_checkpoint(self, ledger: sqlite3.Connection) -> None:
         if self._unsaved is not None:
             ledger.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", self._unsaved)
-            self._saved_size, self._saved_at = self._unsaved[0], time.monotonic()
+            self._saved(self._unsaved)
+
+    def _saved(self, checkpoint: tuple[int, bytes] | None) -> None:
+        if checkpoint is not None:
+            self._saved_size, self._saved_at = checkpoint[0], time.monotonic()
             self._unsaved = None
 
     def release(self, size: int, note: bytes) -> None:
@@ -304,6 +325,13 @@ class SqliteLedgerStore:
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
+
+
+@lru_cache(maxsize=32)
+def _batch_sql(rows: int) -> str:
+    """Return the statement for so many rows, a power of two, so that few statements are kept prepared."""
+    row = f"({','.join('?' * _WIDTH)})"
+    return f"INSERT INTO batch VALUES {','.join([row] * rows)}"
 
 
 def _opened(connection: sqlite3.Connection | None) -> sqlite3.Connection:
