@@ -76,6 +76,10 @@ def compiled(schema: Any) -> Any | None:
         return None
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_NESTED = (Mapping, list, tuple)
+
+
 def measure(arguments: Mapping[str, Any]) -> Refusal | None:
     """Return why arguments are too many or too deep to be read at all."""
     leaves, depth = 0, 0
@@ -84,9 +88,9 @@ def measure(arguments: Mapping[str, Any]) -> Refusal | None:
         depth += 1
         below: list[Any] = []
         for node in level:
-            items = node.values() if isinstance(node, Mapping) else node
+            items = node.values() if type(node) is dict or isinstance(node, Mapping) else node
             leaves += len(node)
-            below += [item for item in items if isinstance(item, Mapping | list | tuple)]
+            below += [item for item in items if type(item) not in _SCALARS and isinstance(item, _NESTED)]
         if leaves > MAX_LEAVES:
             return refuse("too_large", f"the arguments hold more than {MAX_LEAVES} values")
         if below and depth >= MAX_DEPTH:

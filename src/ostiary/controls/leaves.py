@@ -8,6 +8,7 @@ from typing import Any
 from ostiary.controls.pattern import SEPARATOR, Span
 from ostiary.core.errors import InvalidAction
 
+_LISTS = (list, tuple)
 LARGE = 10**8
 """Integers from here on could be a card, phone or account number and are scanned as text."""
 
@@ -22,11 +23,14 @@ def gather(value: Any) -> list[str]:
 def _gather(value: Any, out: list[str]) -> None:
     if isinstance(value, str):
         out.append(value)
-    elif isinstance(value, Mapping):
+    elif type(value) is dict or isinstance(value, Mapping):
         for key, item in value.items():
-            out.append(f"{key}=" if isinstance(item, str) else key)
-            _gather(item, out)
-    elif isinstance(value, list | tuple):
+            if isinstance(item, str):
+                out += (f"{key}=", item)
+            else:
+                out.append(key)
+                _gather(item, out)
+    elif isinstance(value, _LISTS):
         for item in value:
             _gather(item, out)
     elif type(value) is int and not -LARGE < value < LARGE:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ostiary.core.decision import Decision, Obligation, Refusal, refuse
@@ -28,20 +29,25 @@ def read(decision: Decision | None) -> Duties | Refusal:
     """Return the duties of a decision, or why one of them cannot be carried out."""
     if decision is None or not decision.obligations:
         return NONE
+    return _read(decision.obligations, decision.policies)
+
+
+@lru_cache(maxsize=4096)
+def _read(obligations: tuple[Obligation, ...], policies: tuple[str, ...]) -> Duties | Refusal:
     caps: dict[str, int] = {}
-    for obligation in decision.obligations:
+    for obligation in obligations:
         if obligation.name not in NAMES:
-            return refuse("unavailable", f"no control carries out the obligation `{obligation.name}`", policies=decision.policies)
+            return refuse("unavailable", f"no control carries out the obligation `{obligation.name}`", policies=policies)
         if obligation.name == "cap" and not _take_caps(obligation, caps):
             return refuse(
                 "unavailable",
                 f"cap `{','.join(obligation.values)}` is not understood: expected rows=N, tokens=N or bytes=N",
-                policies=decision.policies,
+                policies=policies,
             )
     return Duties(
-        tuple(dict.fromkeys(_values(decision.obligations, "redact"))),
-        frozenset(_values(decision.obligations, "label")),
-        tuple(dict.fromkeys(_values(decision.obligations, "notify"))),
+        tuple(dict.fromkeys(_values(obligations, "redact"))),
+        frozenset(_values(obligations, "label")),
+        tuple(dict.fromkeys(_values(obligations, "notify"))),
         caps,
     )
 

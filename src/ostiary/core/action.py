@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 from ostiary.core.canonical import canonical
+from ostiary.core.quick import quick
 
 
 class Boundary(StrEnum):
@@ -20,6 +21,7 @@ class Boundary(StrEnum):
     AGENT_API = "agent_api"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Resource:
     """What is acted on: a policy entity type (`Tool`, `Model` …) and its id (`payments/pay`)."""
@@ -57,14 +59,20 @@ class Action:
     @cached_property
     def digest(self) -> str:
         """The SHA-256 (hex) over boundary, verb, name, resource and arguments (RFC 8785)."""
-        head = canonical([self.boundary, self.verb, self.name, self.resource.type, self.resource.id])
-        return hashlib.sha256(b"%b,%b]" % (head[:-1], self.encoded_arguments)).hexdigest()
+        head = _head(self.boundary, self.verb, self.name, self.resource.type, self.resource.id)
+        return hashlib.sha256(b"%b,%b]" % (head, self.encoded_arguments)).hexdigest()
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> Self:
         """Return the action as a control has changed it."""
         return replace(self, arguments=arguments)
 
 
+@lru_cache(maxsize=4096)
+def _head(*words: str) -> bytes:
+    return canonical(list(words))[:-1]
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class Origins:
     """Where the values of an action came from, as policies see it (`context.origins`, `context.control`)."""

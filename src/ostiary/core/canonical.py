@@ -6,8 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False).encode
+_checked = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False)
+_make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+_chunks = _make and _make(None, _checked.default, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+"""The encoder that `JSONEncoder.encode` would make anew for every value."""
 _string = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _encode(value: Any) -> str:
+    return "".join(_chunks(value, 0)) if _chunks else _checked.encode(value)
 
 
 def canonical(value: Any) -> bytes:
@@ -26,7 +33,15 @@ def digest(value: Any) -> str:
 
 def _is_plain(value: Any) -> bool:
     """Say whether the C encoder's output is already canonical: no floats that look otherwise, no keys beyond the BMP's low part."""
-    if isinstance(value, str) or value is None:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        for key, item in value.items():  # noqa: SIM110 - a generator costs more than the work
+            if key >= "\ud800" or (type(item) is not str and not _is_plain(item)):
+                return False
+        return True
+    if isinstance(value, str):
         return True
     if isinstance(value, dict):
         return all(key < "\ud800" and _is_plain(item) for key, item in value.items())

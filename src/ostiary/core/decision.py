@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from ostiary.core.errors import CODES, DOCS, OstiaryError
+from ostiary.core.quick import quick
 
 
 class Effect(StrEnum):
@@ -36,6 +37,7 @@ class ApprovalRule:
     """Who may not approve: `user`, `owner` of the acting agent."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One answer with its reasons. An answer with evaluation errors is never an allow."""
@@ -130,6 +132,7 @@ class Approval:
     reason: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a policy may look at beside principal, action and resource (POLICY.md, Context)."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ostiary.core.quick import quick
+
 
 class Family(StrEnum):
     """The five records (R-L1 … R-L5)."""
@@ -23,6 +25,7 @@ class Kind(StrEnum):
     EVENT = "event"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Part:
     """A payload to be sealed beside the entry: `arguments`, `completion`, `result`, `reason`, `purpose` and the like."""
@@ -31,6 +34,7 @@ class Part:
     content: bytes
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is recorded. People are given by registry name here and stand in the leaf as random handles."""
@@ -66,6 +70,7 @@ class Entry:
     parts: tuple[Part, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Proof that an entry is durable: its place in the tree and its leaf hash. No receipt, no execution."""

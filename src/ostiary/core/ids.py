@@ -3,14 +3,39 @@
 import os
 import re
 import time
+from collections import deque
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}\Z")
 """What a registry name may be: it ends up in URLs, policies, scopes and file names."""
 
 
+_POOL = 256
+
+
+class Randomness:
+    """Unguessable bytes of one length, fetched from the system many at a time: each fetch is a turn at the interpreter lock."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._ready: deque[bytes] = deque()
+        os.register_at_fork(after_in_child=self._ready.clear)
+
+    def take(self) -> bytes:
+        """Return bytes that nobody has had."""
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            size, fetched = self._size, os.urandom(self._size * _POOL)
+            self._ready.extend([fetched[at : at + size] for at in range(size, len(fetched), size)])
+            return fetched[:size]
+
+
+_random = Randomness(10).take
+
+
 def new_id() -> str:
     """Return a fresh 128-bit id, 32 hex digits, ordered by time (RFC 9562 section 5.7, version 7)."""
-    random = int.from_bytes(os.urandom(10))
+    random = int.from_bytes(_random())
     value = (time.time_ns() // 1_000_000) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

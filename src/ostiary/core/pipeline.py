@@ -24,6 +24,9 @@ from ostiary.core.subject import Session
 
 log = logging.getLogger("ostiary.pipeline")
 
+NOWHERE = Origins()
+"""The origins of an action that was not traced yet."""
+
 
 @dataclass(slots=True)
 class Passage:
@@ -35,7 +38,7 @@ class Passage:
     session: Session | None = None
     action: Action | None = None
     size: int = 0
-    origins: Origins = field(default_factory=Origins)
+    origins: Origins = NOWHERE
     detected: frozenset[str] = frozenset()
     approval: Approval | None = None
     decision: Decision | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Approval, Context, Decision, Refusal
 from ostiary.core.entry import Entry, Receipt
+from ostiary.core.quick import quick
 from ostiary.core.registry import Registry
 from ostiary.core.subject import Session
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ostiary.core.pipeline import Passage
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What a caller presented, and where: nothing is believed yet."""
@@ -164,6 +166,7 @@ class StateStore(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request to an upstream. `url` is absolute; header names are lower case."""

@@ -7,6 +7,8 @@ them is recorded. A session that a crash caught at work comes back as untrusted 
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +25,8 @@ log = logging.getLogger("ostiary.identity")
 KIND = "identity/session"
 COOL_AFTER_S = 2.0
 _AHEAD, _AHEAD_DENIED, _AHEAD_SPEND = 63, 7, 1_000_000
+_BUSY_S, _AHEAD_BUSY = 1.0, 1_023
+"""A session that used up what it had ahead within so many seconds gets so many more actions ahead, to write less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Live:
     lent: dict[str, bool] = field(default_factory=dict)
     """Answers of `in_scope`, by wanted scope."""
     touched: bool = True
+    ahead_at: float = -math.inf
+    """When it last was given room ahead."""
     stored_end: str = ""
     """How the session ended, as far as that is durable."""
 
@@ -81,11 +87,13 @@ class Live:
 
     def ahead(self) -> SessionDocument:
         """Return the document that allows for more to come."""
-        state, limits = self.session.state, self.kept.limits
+        state, limits, now = self.session.state, self.kept.limits, time.monotonic()
+        room = _AHEAD_BUSY if now - self.ahead_at < _BUSY_S else _AHEAD
+        self.ahead_at = now
         return replace(
             self.kept,
             at_work=True,
-            actions=state.actions + (_AHEAD if limits.actions is None else limits.actions // 16),
+            actions=state.actions + (room if limits.actions is None else limits.actions // 16),
             spent=state.spent + (_AHEAD_SPEND if limits.spend is None else limits.spend // 16),
             denied=state.denied + _AHEAD_DENIED,
             labels=state.labels,

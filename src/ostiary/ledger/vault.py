@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ostiary.core.errors import InvalidConfig, LedgerTampered, NotFound
+from ostiary.core.ids import Randomness
 from ostiary.ledger.store import DataKey, Identity, LedgerSource, SealedPart
 
 PERSON = "person:"
@@ -26,6 +27,7 @@ NOBODY = bytes(16)
 """The subject of entries that concern no person: the deployment itself."""
 _HANDLE = re.compile(r"person:[0-9a-f]{32}\Z")
 _CACHE = 65_536
+_random = Randomness(56).take
 _DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -144,7 +146,7 @@ class Vault:
 
     def seal(self, key: OpenKey, aad: bytes, content: bytes) -> SealedPart:
         """Seal one part. `aad` binds it to its entry and name."""
-        random = os.urandom(56)
+        random = _random()
         own, nonce, outer = random[:32], random[32:44], random[44:]
         blob = sha256(b"ostiary/key\0" + own).digest() + nonce + AESGCM(own).encrypt(nonce, content, aad)
         return SealedPart(key.id, outer + key.cipher.encrypt(outer, own, aad), blob)

@@ -1,7 +1,8 @@
 """What annotations mean: who may approve, and what a deciding permit demands."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from ostiary.core.decision import ApprovalRule, Obligation
 from ostiary.policy.values import nearest
@@ -45,7 +46,8 @@ def obligations_of(annotations: Mapping[str, str]) -> tuple[Obligation, ...]:
     return tuple(Obligation(name, values_of(text)) for name, text in sorted(annotations.items()) if name not in _NOT_OBLIGATIONS)
 
 
-def add_up(obligations: Iterable[Obligation]) -> tuple[Obligation, ...]:
+@lru_cache(maxsize=4096)
+def add_up(*obligations: Obligation) -> tuple[Obligation, ...]:
     """Return the sum of obligations: the union of the values of each name; of several caps of one thing, the lowest."""
     values: dict[str, set[str]] = {}
     for obligation in obligations:

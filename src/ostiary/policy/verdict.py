@@ -48,7 +48,7 @@ def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins:
         return _deny(revision, refused, action, origins)
     permits = [policy for verdict in verdicts for policy in (verdict.policies if verdict.is_allowed else verdict.permits)]
     demanded = [obligation for policy in permits for obligation in policy.obligations]
-    obligations = add_up(demanded) if demanded else ()
+    obligations = add_up(*demanded) if demanded else ()
     if strange := [obligation.name for obligation in obligations if obligation.name not in known]:
         why = f"nothing here can carry out the obligation `{strange[0]}`"
         return Decision(Effect.DENY, "unavailable", _ids(permits), (why,), revision, remedy="an operator must mend the policy")

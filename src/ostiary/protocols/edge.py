@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ostiary.core.decision import Refusal, refusal_of, refuse
@@ -78,6 +79,7 @@ class Edge:
         return Refusal("forbidden", 403, f"origin `{origin[:100]}` is not allowed", remedy="add it to server.allowed_origins")
 
 
+@lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()

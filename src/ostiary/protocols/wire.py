@@ -33,7 +33,7 @@ class ClientGone(Exception):
 class Call:
     """One request with its answer. Header names are lower case; a header in `ONCE` that stands twice is refused."""
 
-    __slots__ = ("_body_read", "_receive", "_send", "_started", "headers", "method", "path", "query", "scope")
+    __slots__ = ("_body_read", "_receive", "_send", "_started", "_twice", "headers", "method", "path", "query", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -44,13 +44,16 @@ class Call:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope.get("query_string", b"")
-        self.headers: dict[str, str] = {}
+        self._twice = ""
+        headers: dict[str, str] = {}
+        self.headers = headers
         for raw_name, raw_value in scope["headers"]:
             name = raw_name.decode("latin-1").lower()
-            if name in self.headers and name in ONCE:
-                self.headers[name] = "\0twice"
+            if name in headers and name in ONCE:
+                self._twice = name
+                headers[name] = "\0twice"
             else:
-                self.headers[name] = raw_value.decode("latin-1")
+                headers[name] = raw_value.decode("latin-1")
 
     @property
     def has_started(self) -> bool:
@@ -69,9 +72,8 @@ class Call:
 
     def check_headers(self) -> None:
         """Refuse ambiguous or encoded requests. Raises InvalidAction."""
-        for name in ONCE:
-            if self.headers.get(name) == "\0twice":
-                raise InvalidAction(f"header `{name}` stands twice")
+        if self._twice:
+            raise InvalidAction(f"header `{self._twice}` stands twice")
         if self.headers.get("content-encoding", "identity") != "identity":
             raise InvalidAction("a compressed body is not accepted: send it as it is", status=415)
 

@@ -94,7 +94,9 @@ def _check_message(where: str, message: dict[str, Any]) -> None:
             check_members(at, part, PART)
     elif content is not None and not isinstance(content, str):
         raise InvalidAction(f"{where}.content must be a string or a list")
-    for at, tool_call in objects(message.get("tool_calls") or [], f"{where}.tool_calls"):
+    if not message.get("tool_calls"):
+        return
+    for at, tool_call in objects(message["tool_calls"], f"{where}.tool_calls"):
         check_members(at, tool_call, CALL)
         if isinstance(tool_call.get("function"), dict):
             check_members(f"{at}.function", tool_call["function"], FUNCTION)
