@@ -393,4 +393,4 @@ def note_text(index: ValueIndex, texts: list[str], source: int) -> None:
     if len(joined) > MAX_TEXT:
         index.forget_some()
         joined = joined[:MAX_TEXT]
-    index.saw([token for token in loose_tokens(joined) if len(token) >= MIN_TOKEN and token not in STOP], source)
+    index.saw([token for token in dict.fromkeys(loose_tokens(joined)) if len(token) >= MIN_TOKEN and token not in STOP], source)

@@ -7,6 +7,8 @@ import unicodedata
 
 _TOKEN = re.compile(r"(?:[^\s,;\"“”„«»‹›`()\[\]{}<>|]|(?<=\d),(?=\d))+")
 _LOOSE = re.compile(r"[^\s,;:!?\"'“”„«»`()\[\]{}<>|]*[^\s,.;:!?\"'“”„«»`()\[\]{}<>|]")
+_SPACED = str.maketrans(dict.fromkeys("\t\n\r\v\f\x1c\x1d\x1e\x1f,;:!?\"'`()[]{}<>|", " "))
+"""What stands between loose tokens, as spaces: splitting is ten times as fast as the pattern, and finds the same in ASCII."""
 _TAIL = ".:!?…'’‘*_~"
 _HEAD = "'‘*"
 _POSSESSIVE = ("'s", "’s")
@@ -67,8 +69,12 @@ def tokens(text: str) -> list[str]:
 
 def loose_tokens(text: str) -> list[str]:
     """Return the tokens of a text for recognising somebody's text again: quick, folded, and generous."""
-    folded = text.lower() if text.isascii() else fold(text.translate(_INVISIBLE))
-    return _LOOSE.findall(folded)
+    if not text.isascii():
+        return _LOOSE.findall(fold(text.translate(_INVISIBLE)))
+    spaced = text.lower().translate(_SPACED).replace(". ", " ")
+    if spaced.endswith(".") or ". " in spaced:
+        return [token for run in spaced.split() if (token := run.rstrip("."))]
+    return spaced.split()
 
 
 def is_recognisable(words: list[str]) -> bool:

@@ -27,7 +27,7 @@ def test_a_quick_value_is_of_its_own_class_and_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         point.x = 3  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
-        del point.x  # type: ignore[misc]
+        del point.x
 
 
 def test_it_compares_prints_and_is_replaced_like_any_dataclass() -> None:
