@@ -178,7 +178,7 @@ class KeyRing:
 
     def _hash(self, secret: str) -> str:
         """Hash with a key from the sealed store; a lookup by hash gives timing nothing to tell."""
-        return hmac.digest(self._salt or _unstarted(), secret.encode(), hashlib.sha256).hex()
+        return hmac.digest(self._salt or _unstarted(), secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
 
 
 def _unstarted() -> bytes:

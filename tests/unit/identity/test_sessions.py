@@ -1,0 +1,217 @@
+"""Sessions: never more than lent, never longer than they stand, asked at every action (R-P1, R-B1, R-P6, R-G6)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ostiary.core.decision import Refusal
+from ostiary.core.errors import LedgerUnavailable, Unavailable
+from ostiary.core.subject import Integrity, Limits, Status
+from tests.support.identity import Memory, bot, calling, company, crashed, identity, presented
+
+
+async def test_a_session_lends_what_was_asked_and_no_more() -> None:
+    here = await identity()
+    opened = await here.opened("tool:mail/*", "model:gpt-4o")
+    session = await here.sessions.authenticate(presented(opened.token))
+    assert not isinstance(session, Refusal)
+    assert session is opened.session
+    assert [link.name for link in session.subject.chain] == ["alice", "bot"]
+    assert here.sessions.in_scope(session, calling("mail/read")) is None
+    refusal = here.sessions.in_scope(session, calling("pay/pay"))
+    assert refusal is not None
+    assert (refusal.code, refusal.status) == ("out_of_scope", 403)
+    assert "tool:pay/pay" in refusal.remedy
+    await here.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"status": Status.DRAFT}, "isolated", "activate"),
+        ({"status": Status.ISOLATED}, "isolated", "restore"),
+        ({"status": Status.RETIRED}, "revoked", ""),
+        ({"owner": "nobody"}, "isolated", "owner"),
+        ({"owner": ""}, "isolated", "owner"),
+        ({"purpose": ""}, "isolated", "purpose"),
+        ({"prompt_digest": "changed"}, "isolated", "activate"),
+        ({"model": "another"}, "isolated", "activate"),
+        ({"servers": ("another",)}, "isolated", "activate"),
+    ],
+)
+async def test_an_agent_that_may_not_run(change: dict[str, Any], code: str, says: str) -> None:
+    """No owner, no purpose or a changed manifest: it does not run, and the refusal says what to do; an open session stops at once."""
+    here = await identity()
+    opened = await here.opened()
+    here.change(bot=replace(bot(), **change))
+    standing = here.sessions.standing(opened.session)
+    again = await here.refused()
+    for refusal in (standing, again):
+        assert refusal is not None
+        assert refusal.code == code
+        assert says in f"{refusal.detail} {refusal.remedy}"
+    here.change(bot=bot())
+    assert here.sessions.standing(opened.session) is None
+    await here.stop()
+
+
+@pytest.mark.parametrize("user", [None, "nobody", ""])
+async def test_nobody_lends_nothing(user: str | None) -> None:
+    here = await identity()
+    assert (await here.refused(user=user)).status in {400, 401, 403}
+    await here.stop()
+
+
+@pytest.mark.parametrize("ask", [{"purpose": ""}, {"purpose": " "}, {"purpose": "x" * 5000}, {"ttl_s": 0}, {"ttl_s": 3601}, {"scopes": ()}])
+async def test_what_no_session_is_opened_for(ask: dict[str, Any]) -> None:
+    here = await identity()
+    refusal = await here.refused(**ask)
+    assert refusal.status == 400
+    await here.stop()
+
+
+async def test_a_retired_user_ends_what_they_lent() -> None:
+    here = await identity()
+    opened = await here.opened()
+    users = {**here.memory.registry.users, "alice": replace(here.memory.registry.users["alice"], status=Status.RETIRED)}
+    here.memory.registry = replace(here.memory.registry, users=users)
+    assert here.sessions.standing(opened.session) is not None
+    await here.stop()
+
+
+async def test_it_ends_by_its_clock() -> None:
+    here = await identity()
+    opened = await here.opened(ttl_s=60)
+    here.memory.clock.at_s += 59
+    assert here.sessions.standing(opened.session) is None
+    here.memory.clock.at_s += 2
+    for refusal in (here.sessions.standing(opened.session), await here.sessions.authenticate(presented(opened.token))):
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "expired"
+    await here.stop()
+
+
+@pytest.mark.parametrize(("end", "code"), [("close", "expired"), ("revoke", "revoked")])
+async def test_what_is_ended_never_stands_again(end: str, code: str) -> None:
+    """R-P6: not from the cache of verified tokens, and not after a restart."""
+    here = await identity()
+    opened = await here.opened()
+    assert not isinstance(await here.sessions.authenticate(presented(opened.token)), Refusal)
+    await getattr(here.sessions, end)(opened.session.id, by="alice")
+    later = await identity(crashed(here.memory))
+    for sessions in (here.sessions, later.sessions):
+        refusal = await sessions.authenticate(presented(opened.token))
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == code
+    assert here.sessions.standing(opened.session) is not None
+    await here.stop()
+    await later.stop()
+
+
+async def test_sessions_survive_a_restart_with_what_they_have_seen() -> None:
+    here = await identity()
+    opened = await here.opened()
+    state = opened.session.state
+    state.labels, state.integrity, state.actions, state.spent = frozenset({"phi"}), Integrity.UNTRUSTED, 7, 30
+    await here.stop()
+    later = await identity(here.memory)
+    session = await later.sessions.authenticate(presented(opened.token))
+    assert not isinstance(session, Refusal)
+    assert (session.state.labels, session.state.integrity) == (frozenset({"phi"}), Integrity.UNTRUSTED)
+    assert (session.state.actions, session.state.spent, session.purpose) == (7, 30, "read the mail")
+    await later.stop()
+
+
+@pytest.mark.parametrize("limit", [5, 100, None])
+async def test_a_crash_never_gives_back_what_was_used(limit: int | None) -> None:
+    """R-K3: whatever the moment of the kill, counters are at least what was used; content that may have entered counts as entered."""
+    here = await identity()
+    opened = await here.opened(limits=Limits(actions=limit))
+    ledger, state = here.sessions.guard(here.memory), opened.session.state
+    intent = here.memory.entries[-1]
+    for number in range(1, 6):
+        state.actions, state.spent = number, number * 10
+        await ledger.append(replace(intent, session=opened.session.id))
+        later = await identity(crashed(here.memory))
+        found = later.sessions.session(opened.session.id)
+        assert found is not None
+        assert found.state.actions >= number
+        assert found.state.spent >= number * 10
+        assert limit is None or found.state.actions <= limit
+        assert found.state.integrity is Integrity.UNTRUSTED
+        await later.stop()
+    await here.stop()
+
+
+async def test_nothing_opens_unrecorded_or_unstored() -> None:
+    here = await identity()
+    here.memory.is_recording = False
+    with pytest.raises(LedgerUnavailable):
+        await here.opened()
+    here.memory.is_recording, here.memory.is_storing = True, False
+    with pytest.raises(Unavailable):
+        await here.opened()
+    assert here.sessions.list() == []
+    here.memory.is_storing = True
+    await here.stop()
+
+
+async def test_an_agent_key_opens_a_wire_only_for_an_autonomous_agent() -> None:
+    here = await identity()
+    key = await here.keys.issue_agent_key("bot", by="operator")
+    refusal = await here.sessions.authenticate(presented(key.secret))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "no_session"
+    assert "/oauth/token" in refusal.remedy
+    await here.stop()
+
+
+async def test_an_autonomous_agents_own_session_holds_its_declared_scopes_for_an_hour() -> None:
+    memory = Memory(registry=company(bot(autonomous=True, scopes=("tool:mail/read",))))
+    here = await identity(memory)
+    key = await here.keys.issue_agent_key("bot", by="operator")
+    session = await here.sessions.authenticate(presented(key.secret))
+    assert not isinstance(session, Refusal)
+    assert session.subject.user is None
+    assert here.sessions.in_scope(session, calling("mail/read")) is None
+    assert here.sessions.in_scope(session, calling("mail/send")) is not None
+    assert await here.sessions.authenticate(presented(key.secret)) is session
+    await here.sessions.revoke(session.id, by="operator")
+    assert isinstance(await here.sessions.authenticate(presented(key.secret)), Refusal)
+    memory.clock.at_s += 3601
+    fresh = await here.sessions.authenticate(presented(key.secret))
+    assert not isinstance(fresh, Refusal)
+    assert fresh.id != session.id
+    await here.keys.revoke(key.id, by="operator")
+    assert here.sessions.standing(fresh) is not None
+    await here.stop()
+
+
+async def test_revoking_a_key_ends_the_sessions_it_bought() -> None:
+    here = await identity()
+    key = await here.keys.issue_agent_key("bot", by="operator")
+    opened = await here.opened(key=key.id)
+    await here.keys.revoke(key.id, by="operator", reason="leaked")
+    standing = here.sessions.standing(opened.session)
+    assert standing is not None
+    assert standing.code == "revoked"
+    await here.stop()
+
+
+async def test_every_authentication_is_an_identity_entry() -> None:
+    """R-L1: each first use and each failure, by whom and on whose behalf."""
+    here = await identity()
+    opened = await here.opened(by="operator")
+    await here.sessions.authenticate(presented(opened.token))
+    await here.sessions.authenticate(presented(opened.token))
+    await here.sessions.authenticate(presented("forged"))
+    await here.sessions.close(opened.session.id, by="alice")
+    seen = [(entry.action, entry.decision, entry.user, entry.on_behalf_of) for entry in here.memory.entries if entry.family == "identity"]
+    assert seen[-4:] == [
+        ("open_session", "allow", "operator", ("alice",)),
+        ("authenticate_session_token", "allow", "alice", ()),
+        ("authenticate_session_token", "deny", "", ()),
+        ("close_session", "allow", "alice", ()),
+    ]
+    await here.stop()
