@@ -1,9 +1,7 @@
 """An action under way at an upstream, which revocation or a client that leaves can stop at any moment."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.pipeline import Passage, Pipeline
@@ -40,23 +38,21 @@ class Flight:
             if self._task is not None:
                 self._task.cancel()
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def under_way(self) -> Self:
         """Wait for others inside this block; raises Stopped when the flight was stopped meanwhile."""
+        return self
+
+    def __enter__(self) -> None:
         if self._refusal is not None:
             raise Stopped(self._refusal)
-        self._task = task = asyncio.current_task()
-        timer = self._loop.call_later(STANDING_EVERY_S, self._check)
-        self._timer = timer
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._refusal is None or (task is not None and task.uncancel() > 0):
-                raise
+        self._task = asyncio.current_task()
+        self._timer = self._loop.call_later(STANDING_EVERY_S, self._check)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        task, self._task = self._task, None
+        self._timer.cancel()
+        if isinstance(error, asyncio.CancelledError) and self._refusal is not None and (task is None or task.uncancel() <= 0):
             raise Stopped(self._refusal) from None
-        finally:
-            self._task = None
-            self._timer.cancel()
 
     def _check(self) -> None:
         try:

@@ -8,8 +8,7 @@ raises has refused. The door calls `identify`, then `admit`, executes, and calls
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,19 +55,30 @@ class Passage:
             raise RuntimeError("the passage has no session or action yet")
         return self.session, self.action
 
-    @contextmanager
-    def upstream(self) -> Iterator[None]:
+    def upstream(self) -> "Away":
         """Time spent waiting for somebody else does not count as ours."""
-        began = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            self.upstream_ns += time.perf_counter_ns() - began
+        return Away(self)
 
     @property
     def overhead_ms(self) -> float:
         """The milliseconds we added so far."""
         return (time.perf_counter_ns() - self.started_ns - self.upstream_ns) / 1e6
+
+
+class Away:
+    """Measures how long a passage waits for its upstream."""
+
+    __slots__ = ("_began", "_passage")
+
+    def __init__(self, passage: Passage) -> None:
+        self._passage = passage
+        self._began = 0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter_ns()
+
+    def __exit__(self, *_: object) -> None:
+        self._passage.upstream_ns += time.perf_counter_ns() - self._began
 
 
 Step = Callable[[Passage], Awaitable[Refusal | None]]

@@ -1,7 +1,6 @@
 """Turns an entry into what is committed: a leaf, its hash, and sealed parts."""
 
 import asyncio
-import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ostiary.ledger import leaf as form
 from ostiary.ledger.leaf import PLAIN, Leaf, PartRef
 from ostiary.ledger.store import SealedPart
 from ostiary.ledger.tree import leaf_hash
-from ostiary.ledger.vault import NOBODY, PERSON, OpenKey, Pending, Vault, commitment, quarter_of, wrap_commitment
+from ostiary.ledger.vault import NOBODY, PERSON, OpenKey, Pending, Vault, commitment, keyed_digest, quarter_of, wrap_commitment
 
 MAX_PARTS = 62
 MAX_PART = 64 * 1024 * 1024
@@ -101,7 +100,7 @@ class Recorder:
                 boundary=entry.boundary,
                 code=entry.code,
                 decision=entry.decision,
-                digest=hmac.digest(key.digest_key, entry.digest.encode(), "sha256")[:16].hex() if entry.digest else "",
+                digest=keyed_digest(key.digest_key, entry.digest.encode())[:16].hex() if entry.digest else "",
                 duration_us=entry.duration_us,
                 family=entry.family,
                 id=entry.id,

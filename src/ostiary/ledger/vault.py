@@ -71,6 +71,21 @@ def wrap_commitment(part: SealedPart) -> str:
     return sha256(b"ostiary/wrap\0" + part.key + part.wrapped).hexdigest()[:32]
 
 
+def keyed_digest(key: bytes, content: bytes) -> bytes:
+    """Return HMAC-SHA-256 (RFC 2104) under a key of 32 bytes that is used many times: its pads are hashed once."""
+    pads = _pads(key)
+    inner, outer = pads[0].copy(), pads[1].copy()
+    inner.update(content)
+    outer.update(inner.digest())
+    return bytes(outer.digest())
+
+
+@lru_cache(maxsize=4096)
+def _pads(key: bytes) -> "tuple[Any, Any]":
+    block = key.ljust(64, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
+
+
 def quarter_of(at_ns: int) -> int:
     """Return the quarter a data key covers, as 20261 for January to March 2026. Raises ValueError outside 1970 to 2255."""
     if not 0 <= at_ns < 1 << 63:
