@@ -26,7 +26,7 @@ MALFORMED: dict[str, bytes] = {
     "big integer": f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"n":99999999999999999999}},"_meta":{META}}}}}'.encode(),
     "NaN": f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"n":NaN}},"_meta":{META}}}}}'.encode(),
     "too deep": (
-        f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"n":'
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"n":'
         + "[" * 200
         + "]" * 200
         + f'}},"_meta":{META}}}}}'
