@@ -32,7 +32,7 @@ async def test_an_older_ledger_with_its_own_checkpoint_is_missed(tmp_path: Path)
         await gateway.services.keys.issue_operator_key("carol", frozenset({"auditor"}), by="operator")
     shutil.rmtree(tmp_path / "ledger")
     shutil.copytree(tmp_path / "backup", tmp_path / "ledger")
-    with pytest.raises(CheckpointMismatch, match="restore the whole data folder|written at least"):
+    with pytest.raises(CheckpointMismatch, match="written at least"):
         await entries(tmp_path)
 
 
