@@ -45,6 +45,8 @@ class Passage:
     receipt: Receipt | None = None
     labels: frozenset[str] = frozenset()
     upstream_status: int = 0
+    described: "tuple[Session | None, Action | None, dict[str, Any]] | None" = None
+    """The session and action that the last entry named, and how: an intent and its outcome name the same."""
     started_ns: int = field(default_factory=time.perf_counter_ns)
     upstream_ns: int = 0
 
@@ -295,6 +297,9 @@ def _approval_id(passage: Passage) -> str:
 def _who_and_what(passage: Passage) -> dict[str, Any]:
     """The fields an intent and its outcome share: who, for whom, in which session, doing what."""
     session, action = passage.session, passage.action
+    known = passage.described
+    if known is not None and known[0] is session and known[1] is action:
+        return known[2]
     fields: dict[str, Any] = {}
     if session is not None:
         chain, actor = session.subject.chain, session.subject.actor
@@ -306,4 +311,5 @@ def _who_and_what(passage: Passage) -> dict[str, Any]:
         }
     if action is not None:
         fields |= {"boundary": action.boundary.value, "verb": action.verb, "action": action.name, "resource": str(action.resource)}
+    passage.described = (session, action, fields)
     return fields

@@ -1,6 +1,6 @@
 """Group commit: one thread takes all that waits, makes it durable with one sync, and acknowledges all of it at once.
 
-No linger. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is
+No linger but for the event loop to come round, so that what it has under way shares the batch. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is
 retried (after a failed fsync the page may be gone), and only a restart, which checks everything, goes on.
 """
 
@@ -25,6 +25,8 @@ log = logging.getLogger("ostiary.ledger")
 MAX_BATCH = 1_024
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_QUEUE = 4_096
+_TURN_S = 0.005
+"""Longest the writer waits for the loop to come round when entries wait already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Writer:
                     self._commit(batch)
                     batch = []
                 self._tend()
-                if not self._queue and not self._is_closing:
+                if not self._is_closing:
                     self._sleep()
             self._answer_seals()
         except BaseException as error:
@@ -175,13 +177,19 @@ class Writer:
 
     def _sleep(self) -> None:
         self._is_idle = True
-        if self._queue or self._is_closing or self._seal_waiters:
+        if self._is_closing or self._seal_waiters:
             self._is_idle = False
+            return
+        if self._queue:
+            self._listen(_TURN_S)
             return
         due = self._sealed_at + (self._pace.seal_s if self.sealed < self.size else self._pace.heartbeat_s)
         due = min(due, self._disk_at + self._pace.disk_s * (1 if self._is_full else 5))
+        self._listen(max(0.001, due - time.monotonic()))
+
+    def _listen(self, most_s: float) -> None:
         try:
-            self._bell.get(timeout=max(0.001, due - time.monotonic()))
+            self._bell.get(timeout=most_s)
         except Empty:
             self._is_idle = False
 
@@ -210,7 +218,15 @@ class Writer:
                 data_keys += recorded.pending.data_keys
         self._store.commit(Batch(first, leaves, parts, tree.take_tiles(), identities, data_keys))
         self.size = tree.size
-        self._tell(_acknowledge, batch, first)
+        self._tell(self._acknowledge, batch, first)
+
+    def _acknowledge(self, batch: Sequence[Waiting], first: int) -> None:
+        for index, item in enumerate(batch, first):
+            if not item.future.done():
+                item.future.set_result(Receipt(index, item.recorded.hash))
+        if self._queue and not self._is_ringing:
+            self._is_ringing = True
+            self._loop.call_soon(self._ring_once)
 
     def _tend(self) -> None:
         """Seal when it is time, and look at the disk."""
@@ -274,12 +290,6 @@ class Writer:
             self._loop.call_soon_threadsafe(how, *values)
         except RuntimeError:
             log.warning("the event loop ended before the ledger could answer")
-
-
-def _acknowledge(batch: Sequence[Waiting], first: int) -> None:
-    for index, item in enumerate(batch, first):
-        if not item.future.done():
-            item.future.set_result(Receipt(index, item.recorded.hash))
 
 
 def _refuse(batch: Sequence[Waiting], reason: str) -> None:

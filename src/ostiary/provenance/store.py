@@ -220,6 +220,19 @@ class ValueIndex:
         number = self._seen.get(token)
         return None if number is None else self.sources[number]
 
+    def seen_all(self, tokens: list[str], least: int) -> Source | None:
+        """Return the source of the last of these tokens that is known; None when one of at least `least` characters is not."""
+        young, old, last = self._seen.young.get, self._seen.old.get, None
+        for token in tokens:
+            number = young(token)
+            if number is None:
+                number = old(token)
+            if number is not None:
+                last = number
+            elif len(token) >= least:
+                return None
+        return None if last is None else self.sources[last]
+
     def values(self) -> Iterable[tuple[str, Source]]:
         """Iterate the trusted values with their sources."""
         for known in (self._own, self._trusted.old, self._trusted.young):

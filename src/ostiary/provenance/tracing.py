@@ -233,13 +233,7 @@ class Tracer:
 
     def _copied(self, text: str) -> Source | None:
         """Return whose text held every token of this one (the first ones are asked), looked at generously."""
-        source = None
-        for token in loose_tokens(text[:1_024])[:64]:
-            seen = self.index.seen(token)
-            if seen is None and len(token) >= MIN_TOKEN:
-                return None
-            source = seen or source
-        return source
+        return self.index.seen_all(loose_tokens(text[:1_024])[:64], MIN_TOKEN)
 
     def _nowhere(self) -> Source:
         return UNTRUSTED if self.index.has_forgotten else MODEL

@@ -87,8 +87,25 @@ def check_arguments(call: Call, message: Message, schema: Any, arguments: Mappin
 
 def argument_headers(schema: Any, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the `Mcp-Param-*` headers a call must carry upstream."""
-    found = ((token, _rendered(_value_at(arguments, path))) for path, token, _ in mirrored(schema))
+    annotated = _annotated(schema)
+    if not annotated:
+        return []
+    found = ((token, _rendered(_value_at(arguments, path))) for path, token, _ in annotated)
     return [(f"mcp-param-{token.lower()}", encode(text)) for token, text in found if text is not None]
+
+
+def _annotated(schema: Any) -> list[tuple[tuple[str, ...], str, str]]:
+    """Return `mirrored`, remembered for the schemas of pinned tools, which stay the same object until they change."""
+    known = _KNOWN.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_KNOWN) >= _MAX_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[id(schema)] = (schema, mirrored(schema))
+    return known[1]
+
+
+_MAX_KNOWN = 4096
+_KNOWN: dict[int, tuple[Any, list[tuple[tuple[str, ...], str, str]]]] = {}
 
 
 def mirrored(schema: Any) -> list[tuple[tuple[str, ...], str, str]]:
