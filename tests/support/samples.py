@@ -1,10 +1,12 @@
 """Strings that match an expression, drawn at random: how every secret rule is tried without listing secrets in the tree."""
 
+import importlib
 import random
 import re
 import string
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
+
+_parser: Any = importlib.import_module("re._parser")
 
 _WORD = string.ascii_letters + string.digits + "_"
 _ANY = string.ascii_letters + string.digits + "-_.+ "

@@ -20,6 +20,7 @@ from ostiary.demo.agent import Agent
 from ostiary.demo.world import World
 from ostiary.storage.ledger_files import verify
 
+KILL_CALLS = 400
 SUPPLIER = "GB29NWBK60161331926819"
 BIG_PAYMENT = f"Pay 4200.00 EUR to {SUPPLIER} for invoice 1008."
 
@@ -166,7 +167,7 @@ async def killed(world: World) -> Seen:
     client = _agent(world, await world.session("alice", "Say hello.")).openai
     acknowledged: list[str] = []
     enough = asyncio.Event()
-    calls = [asyncio.create_task(_acknowledged(client, acknowledged, enough)) for _ in range(100)]
+    calls = [asyncio.create_task(_acknowledged(client, acknowledged, enough)) for _ in range(KILL_CALLS)]
     await asyncio.wait_for(enough.wait(), 10)
     await world.kill("gateway")
     known = list(acknowledged)
@@ -175,7 +176,7 @@ async def killed(world: World) -> Seen:
     operator = world.operator
     found = [await asyncio.to_thread(operator.get, f"/v1/entries/{decision}") for decision in known]
     return Seen(
-        f"{len(known)} of 100 answers before the kill, {len(found)} of them in the ledger after",
+        f"{len(known)} of {KILL_CALLS} answers before the kill, {len(found)} of them in the ledger after",
         ok=len(known) >= 10 and len(found) == len(known),
     )
 
