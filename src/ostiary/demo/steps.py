@@ -20,7 +20,7 @@ from ostiary.demo.agent import Agent
 from ostiary.demo.world import World
 from ostiary.storage.ledger_files import verify
 
-KILL_CALLS = 400
+KILL_CALLS = 100
 SUPPLIER = "GB29NWBK60161331926819"
 BIG_PAYMENT = f"Pay 4200.00 EUR to {SUPPLIER} for invoice 1008."
 
@@ -166,18 +166,15 @@ async def killed(world: World) -> Seen:
     """R-P4."""
     client = _agent(world, await world.session("alice", "Say hello.")).openai
     acknowledged: list[str] = []
-    enough = asyncio.Event()
-    calls = [asyncio.create_task(_acknowledged(client, acknowledged, enough)) for _ in range(KILL_CALLS)]
-    await asyncio.wait_for(enough.wait(), 10)
-    await world.kill("gateway")
-    known = list(acknowledged)
+    calls = [_acknowledged(world, client, acknowledged) for _ in range(KILL_CALLS)]
     await asyncio.gather(*calls, return_exceptions=True)
+    await world.kill("gateway")
     await world.start_gateway()
     operator = world.operator
-    found = [await asyncio.to_thread(operator.get, f"/v1/entries/{decision}") for decision in known]
+    found = [await asyncio.to_thread(operator.get, f"/v1/entries/{decision}") for decision in acknowledged]
     return Seen(
-        f"{len(known)} of {KILL_CALLS} answers before the kill, {len(found)} of them in the ledger after",
-        ok=len(known) >= 10 and len(found) == len(known),
+        f"{len(acknowledged)} of {KILL_CALLS} answered before the kill, {len(found)} of them in the ledger after",
+        ok=10 <= len(acknowledged) < KILL_CALLS and len(found) == len(acknowledged),
     )
 
 
@@ -211,12 +208,13 @@ async def authorised(world: World) -> Seen:
     return Seen(answer, ok=answer.startswith("carol:") and "alice" in answer and "payments-over-1000-need-finance" in answer)
 
 
-async def _acknowledged(client: AsyncOpenAI, acknowledged: list[str], enough: asyncio.Event) -> None:
+async def _acknowledged(world: World, client: AsyncOpenAI, acknowledged: list[str]) -> None:
+    """Ask once, and note the decision of the answer; the tenth answer is the gateway's last."""
     messages: Any = [{"role": "user", "content": "Say hello."}]
     answer = await client.chat.completions.with_raw_response.create(model="assistant", messages=messages)
     acknowledged.append(answer.headers["x-ostiary-decision"])
     if len(acknowledged) == 10:
-        enough.set()
+        world.strike("gateway")
 
 
 def _approve(world: World, approval: str) -> None:

@@ -83,12 +83,15 @@ class World:
         await self.start("gateway", "-m", "ostiary", "--data", str(self.data), "up", "--port", port)
         await self.ready("gateway", "/health/ready")
 
-    async def kill(self, name: str) -> None:
+    def strike(self, name: str) -> None:
         """Kill a process and what it started, without a word of warning."""
-        process = self.processes.pop(name)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+            os.killpg(self.processes[name].pid, signal.SIGKILL)
+
+    async def kill(self, name: str) -> None:
+        """Kill a process and wait until it is gone."""
+        self.strike(name)
+        await self.processes.pop(name).wait()
 
     async def session(self, user: str, purpose: str, scopes: str = SCOPES) -> str:
         """Return a session token: the user signs in, the agent proves itself, the two buy the session (RFC 8693)."""
