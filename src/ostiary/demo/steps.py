@@ -20,7 +20,7 @@ from ostiary.demo.agent import Agent
 from ostiary.demo.world import World
 from ostiary.storage.ledger_files import verify
 
-KILL_CALLS = 100
+KILL_CALLS = 300
 SUPPLIER = "GB29NWBK60161331926819"
 BIG_PAYMENT = f"Pay 4200.00 EUR to {SUPPLIER} for invoice 1008."
 
