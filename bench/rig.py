@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -13,17 +12,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
+from ostiary.cli.bench import PURPOSE, completions, declared, mcp_headers, tool_calls
 from ostiary.cli.client import Client
 
 HERE = Path(__file__).parent
-STARTER = resources.files("ostiary.policy.packs") / "starter"
 TICKS = os.sysconf("SC_CLK_TCK")
-RECIPIENT = "notes@company.example"
-PURPOSE = f"Keep notes of the orders and post them to {RECIPIENT}, with 12.50 for each."
 SETTINGS = """
 [limits]
 principal_rate = "9000000/s"
@@ -31,39 +26,6 @@ session_rate = "9000000/s"
 [upstream]
 max_connections = 256
 """
-DECLARATION = """
-users:
-  alice: {email: alice@company.example, roles: [clerk]}
-  dave: {email: dave@company.example, roles: [engineer]}
-groups:
-  payments: {tools: [notes/post]}
-agents:
-  note-bot:
-    owner: dave
-    purpose: keeps notes of orders
-    roles: [clerk]
-    model: bench
-    servers: [notes]
-    manifest: {prompt: prompt.md}
-models:
-  bench: {provider: openai, url: "http://127.0.0.1:PORT/v1", credential: secret:model, accepts: [public, internal, pii]}
-servers:
-  notes:
-    url: "http://127.0.0.1:PORT/mcp"
-    trust: untrusted
-    tools:
-      post: {effect: irreversible, external: true, control: [to, amount], payload: [text]}
-policies: [policies/, starter/]
-"""
-POLICY = """
-@id("clerks-post-notes")
-@because("clerks may post notes")
-permit (principal in Role::"clerk", action == Action::"notes/post", resource);
-"""
-TEXT = (
-    "Please write down that order {number} of paper, toner and {count} standing desks left the warehouse this morning, and that "
-    "the second part follows on Thursday. Whoever receives it signs the delivery note, keeps a copy and tells accounting. "
-)
 
 
 @dataclass(slots=True)
@@ -179,10 +141,7 @@ def running(folder: Path, *, gateway_core: int = 0, load_core: int = 1, command:
         rig.start_s = rig.ready("gateway", "/health/ready")
         operator = Client(rig.url("gateway"), (data / "operator.key").read_text().strip())
         operator.put("/v1/secrets/model", {"value": "sk-the-provider-knows-this"})
-        files = {"prompt.md": "Keep notes.", "policies/notes.cedar": POLICY}
-        files |= {f"starter/{each.name}": each.read_text() for each in STARTER.iterdir() if each.name.endswith(".cedar")}
-        declared = {"bench.yaml": DECLARATION.replace("PORT", str(rig.ports["upstream"]))}
-        operator.post("/v1/declaration", {"declarations": declared, "files": files, "environment": {}, "why": "to be measured"})
+        operator.post("/v1/declaration", declared(rig.ports["upstream"]))
         lent = {"agent": "note-bot", "user": "alice", "scopes": ["tool:notes/*", "model:bench"], "purpose": PURPOSE, "ttl_s": 3600}
         rig.token = operator.post("/v1/sessions", lent)["token"]
         yield rig
@@ -193,32 +152,10 @@ def running(folder: Path, *, gateway_core: int = 0, load_core: int = 1, command:
 
 def chat(rig: Rig) -> Load:
     """Return chat completions of 1 KiB, no two alike."""
-    bodies = [json.dumps(_completion(number)) for number in range(4096)]
     headers = {"content-type": "application/json", "authorization": f"Bearer {rig.token}"}
-    return Load("chat completions", "/openai/v1/chat/completions", "/v1/chat/completions", bodies, headers)
-
-
-def _completion(number: int) -> dict[str, Any]:
-    text = TEXT.format(number=number, count=number % 97 + 2)
-    messages = [{"role": "system", "content": "You keep notes of orders."}, {"role": "user", "content": (text * 4)[:880]}]
-    return {"model": "bench", "messages": messages, "temperature": 0.2, "max_tokens": 256}
+    return Load("chat completions", "/openai/v1/chat/completions", "/v1/chat/completions", completions(), headers)
 
 
 def tools(rig: Rig) -> Load:
     """Return tools/call of 1 KiB in one MCP session, no two alike."""
-    bodies = []
-    for number in range(4096):
-        text = TEXT.format(number=number, count=number % 97 + 2)
-        params = {"name": "post", "arguments": {"to": RECIPIENT, "amount": 12.5, "text": (text * 4)[:880]}}
-        bodies.append(json.dumps({"jsonrpc": "2.0", "id": number + 1, "method": "tools/call", "params": params}))
-    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", "authorization": f"Bearer {rig.token}"}
-    headers["mcp-protocol-version"] = "2025-11-25"
-    load = Load("MCP tools/call", "/mcp/notes", "/mcp", bodies, headers)
-    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
-    initialize = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello})
-    status, answered, body = rig.post(load, body=initialize)
-    if status != 200:
-        raise SystemExit(f"the gateway did not begin an MCP session: {status} {body[:300]!r}")
-    headers["mcp-session-id"] = answered["mcp-session-id"]
-    rig.post(load, body=json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-    return load
+    return Load("MCP tools/call", "/mcp/notes", "/mcp", tool_calls(), mcp_headers(rig.ports["gateway"], rig.token))

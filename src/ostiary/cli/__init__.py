@@ -40,6 +40,7 @@ COMMANDS = {
     "secret": ("secrets:app", "Credentials for upstreams, sealed."),
     "operator": ("operators:app", "Keys for this control plane."),
     "doctor": ("doctor:doctor", "What is wrong, and how to mend it."),
+    "bench": ("bench:bench", "Our figures on your machine."),
     "version": ("version:version", "Version, engine, formats."),
     "completion": ("version:completion", "Completion for bash, zsh, fish."),
 }

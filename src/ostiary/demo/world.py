@@ -118,7 +118,7 @@ def password(user: str) -> str:
 async def opened() -> AsyncIterator[World]:
     """Start the company and its gateway, register everything, and take it all away again."""
     with tempfile.TemporaryDirectory(prefix="ostiary-demo-") as folder:
-        world = World(Path(folder), {name: _free_port() for name in ("mail", "files", "model", "gateway")})
+        world = World(Path(folder), {name: free_port() for name in ("mail", "files", "model", "gateway")})
         try:
             await _start_all(world)
             await asyncio.to_thread(_register, world)
@@ -162,7 +162,8 @@ def declaration(world: World) -> dict[str, Any]:
     return {"declarations": {"company.yaml": text}, "files": files, "environment": environment, "why": "the sample company begins"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
