@@ -110,6 +110,9 @@ class PlainControls:
     def answer(self, passage: Passage, content: Any) -> Any | Refusal:
         return _starred(content)
 
+    def charge(self, passage: Passage, content: Any) -> None:
+        """Nothing costs anything here."""
+
     def stream(self, passage: Passage) -> PlainStream:
         return PlainStream()
 

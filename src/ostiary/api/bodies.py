@@ -64,6 +64,8 @@ class ModelBody(Body):
     trust: Trust = "untrusted"
     region: Word = ""
     rate: Rate = ""
+    price: dict[Literal["input", "output"], Annotated[float, Field(ge=0, le=1_000_000)]] = {}
+    """Currency for a million tokens."""
     unsafe_plaintext: bool = False
 
 

@@ -60,6 +60,8 @@ def register_model(
     trust: Literal["trusted", "untrusted"] = "untrusted",
     region: str = "",
     rate: str = "",
+    input_price: float = 0.0,
+    output_price: float = 0.0,
     unsafe_plaintext: Flag = False,
     why: str = "",
     replace: Flag = False,
@@ -75,12 +77,17 @@ def register_model(
         A confidentiality label it may receive; repeat for several.
     rate:
         As `10/s`, `100/m`.
+    input_price:
+        What a million tokens asked cost, for budgets of sessions.
+    output_price:
+        What a million tokens answered cost.
     replace:
         Change one that is registered already.
     """
     body = {
         "provider": provider, "url": url, "upstream_name": upstream_name, "credential": credential, "accepts": accepts,
         "trust": trust, "region": region, "rate": rate, "unsafe_plaintext": unsafe_plaintext,
+        "price": {"input": input_price, "output": output_price},
     }  # fmt: skip
     register("models", name, body, out, why=why, replace=replace)
 

@@ -14,6 +14,7 @@ from ostiary.controls.obligations import Duties
 from ostiary.controls.pattern import Pattern, Span
 from ostiary.controls.redaction import Vault, Vaults
 from ostiary.controls.scanner import Scanner, disjoint, is_among
+from ostiary.controls.spend import Spend
 from ostiary.controls.stream import ShapedStream, Shaping
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal, refuse
@@ -61,6 +62,7 @@ class ControlSet:
         self._scanner = _scanner(self._options, patterns)
         self._vaults = Vaults()
         self._egress = Egress(self._options.canaries)
+        self._spend = Spend(registry)
         self.limits = Limits(registry, now_ns, self._options.principal_rate, self._options.session_rate)
 
     def inspect(self, passage: Passage) -> Refusal | None:
@@ -96,11 +98,15 @@ class ControlSet:
         action = passage.acting[1]
         if duties.caps and "tokens" in duties.caps and action.resource.type == "Model":
             passage.action = action.with_arguments(duties_of.cap_tokens(action.arguments, duties.caps["tokens"]))
-        refusal = self.limits.admit(session, action.resource)
+        refusal = self._spend.reserve(passage) or self.limits.admit(session, action.resource)
         if refusal is None and self._notify is not None:
             for group in duties.notify:
                 self._notify(group, passage)
         return refusal
+
+    def charge(self, passage: Passage, content: Any) -> None:
+        """Take what a model call cost from the session's budget; None gives back what was set aside."""
+        self._spend.charge(passage, content)
 
     def answer(self, passage: Passage, content: Any) -> Any | Refusal:
         """Return the answer as the caller may see it; the classes found are added to `passage.detected`."""
@@ -143,10 +149,6 @@ class ControlSet:
         )
         passage.detected = passage.detected | duties.label
         return ShapedStream(shaping, passage)
-
-    def spend(self, passage: Passage, amount: int) -> None:
-        """Add what an action cost (micro-units) to its session's budget."""
-        self.limits.spend(passage.acting[0], amount)
 
     def drop(self, session: str) -> None:
         """Forget what was kept of a session that has ended."""

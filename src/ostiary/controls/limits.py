@@ -87,17 +87,6 @@ class Limits:
         session.state.actions += 1
         return None
 
-    def spend(self, session: Session, amount: int) -> None:
-        """Add what an action cost, in micro-units; the budget is looked at before the next one. Raises ValueError below zero."""
-        if amount < 0:
-            raise ValueError("a cost cannot be negative")
-        session.state.spent += amount
-
-    def restore(self, session: Session, actions: int, spent: int) -> None:
-        """Take over at start what a session had used up before; counters only go up."""
-        session.state.actions = max(session.state.actions, actions)
-        session.state.spent = max(session.state.spent, spent)
-
     def _budget(self, session: Session) -> Refusal | None:
         limits, state = session.limits, session.state
         if limits.actions is not None and state.actions >= limits.actions:

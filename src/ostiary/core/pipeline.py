@@ -122,6 +122,7 @@ class Pipeline:
         if passage.session is not None:
             passage.session.state.denied += 1
         try:
+            self._ports.controls.charge(passage, None)
             if passage.receipt is None:
                 passage.receipt = await self._ports.ledger.append(self._intent(passage))
             else:
@@ -164,6 +165,7 @@ class Pipeline:
         """
         shaped: Any | Refusal
         try:
+            self._ports.controls.charge(passage, content)
             shaped = self._ports.controls.answer(passage, content) if part is None else content
             if not isinstance(shaped, Refusal):
                 passage.labels |= self._ports.provenance.absorb(passage, shaped)

@@ -91,6 +91,10 @@ class Controls(Protocol):
         """Return the controls for an answer that arrives in pieces."""
         ...
 
+    def charge(self, passage: "Passage", content: Any) -> None:
+        """Take what the action used from the session's budget, once it has ended; `content` None says that it never ran."""
+        ...
+
 
 class Provenance(Protocol):
     """Where values came from, and what labels content brings: the information flow of a session."""

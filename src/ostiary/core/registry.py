@@ -61,6 +61,10 @@ class Model:
     trust: str = "untrusted"
     region: str = ""
     rate: str = ""
+    input_price: int = 0
+    """Micro-units of the deployment's currency for a million tokens asked; 0 is not charged."""
+    output_price: int = 0
+    """The same for a million tokens answered."""
     unsafe_plaintext: bool = False
 
 

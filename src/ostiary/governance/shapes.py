@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 
 MAX_TEXT = 4096
 MAX_LIST = 1000
+MAX_PRICE = 1_000_000
 RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]\Z")
 WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 """A role, label or attribute name."""
@@ -106,6 +108,26 @@ class Fields:
         if value and RATE.match(value) is None:
             self.at(name).refuse(f"`{name}` of {self._what} must look like `10/s`, `100/m`, `1000/h` or `5/d`, got `{value[:64]}`")
         return value
+
+    def prices(self, name: str = "price") -> tuple[int, int]:
+        """Return `{input, output}` in currency for a million tokens, as micro-units for a million tokens."""
+        if not self.has(name):
+            return 0, 0
+        found = self._found[name].only(f"`{name}` of {self._what}", frozenset({"input", "output"}))
+        asked, answered = (self._price(found.get(key)) for key in ("input", "output"))
+        return asked, answered
+
+    def _price(self, node: Node | None) -> int:
+        if node is None:
+            return 0
+        value = node.value
+        try:
+            price = Decimal(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else Decimal(-1)
+        except InvalidOperation:
+            price = Decimal(-1)
+        if not 0 <= price <= MAX_PRICE:
+            node.refuse(f"a price of {self._what} must be 0 to {MAX_PRICE} for a million tokens, got `{str(value)[:32]}`")
+        return int(price * 1_000_000)
 
     def secret(self, name: str) -> str:
         """Return the name of the secret that `secret:NAME` points to."""
@@ -219,8 +241,9 @@ def _scopes(fields: Fields) -> tuple[str, ...]:
 
 def model(name: str, node: Node) -> Model:
     """Return the declared model."""
-    fields = Fields(f"model `{name}`", node, "provider url upstream_name credential accepts trust region rate unsafe_plaintext")
+    fields = Fields(f"model `{name}`", node, "provider url upstream_name credential accepts trust region rate price unsafe_plaintext")
     is_unsafe = fields.flag("unsafe_plaintext")
+    asked, answered = fields.prices()
     return Model(
         name,
         provider=fields.choice("provider", PROVIDERS),
@@ -231,6 +254,8 @@ def model(name: str, node: Node) -> Model:
         trust=fields.choice("trust", TRUST, "untrusted"),
         region=fields.text("region"),
         rate=fields.rate(),
+        input_price=asked,
+        output_price=answered,
         unsafe_plaintext=is_unsafe,
     )
 

@@ -79,6 +79,9 @@ class World:
     def answer(self, passage: Passage, content: Any) -> Any | Refusal:
         return self._called("answer") or content
 
+    def charge(self, passage: Passage, content: Any) -> None:
+        """Nothing costs anything here."""
+
     def stream(self, passage: Passage) -> ContentStream:
         raise NotImplementedError
 
