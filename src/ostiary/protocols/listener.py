@@ -1,11 +1,15 @@
 """The HTTP listener: uvicorn with the bounds it leaves to us (head size, slow heads, connections)."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from ostiary.protocols.wire import WHOLE, Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,21 @@ class Bounds:
 
 _PIECE = 256 * 1024
 """A read may carry the end of a head together with this much body."""
+
+
+def _answer_whole(cycle: RequestResponseCycle, status: int, fields: Sequence[Header], body: bytes) -> bool:
+    """Send a whole answer in one write; False when it takes uvicorn's longer way, which says what is wrong if anything is."""
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
+        return False
+    head = b"".join([b"%b: %b\r\n" % field for field in fields])
+    breaks = len(fields)
+    if cycle.waiting_for_100_continue or head.count(b"\r") != breaks or head.count(b"\n") != breaks or b"\0" in head:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.transport.write(b"%bcontent-length: %d\r\n%b\r\n%b" % (STATUS_LINE[status], len(body), head, body))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -80,6 +99,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole: stop its clock."""
         self._stop_timer()
         super().on_headers_complete()
+        cycle = self.cycle
+        if cycle is not None:
+            cast("dict[str, Any]", cycle.scope)[WHOLE] = partial(_answer_whole, cycle)
 
     def _count(self, size: int) -> None:
         self._head_size += size

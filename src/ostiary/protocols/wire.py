@@ -23,6 +23,9 @@ BODY_TIMEOUT_S = 30.0
 ONCE = frozenset({"authorization", "x-api-key", "content-type", "content-length", "host", "origin", "mcp-session-id", "content-encoding"})
 """Headers that two parsers could read differently when they stand twice."""
 
+WHOLE = "ostiary.whole"
+"""Where our listener leaves, in the scope, a function that sends a whole answer at once: status, headers, body."""
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -126,6 +129,14 @@ class Call:
 
     async def respond(self, status: int, body: bytes, content_type: str = "application/json", headers: Iterable[Header] = ()) -> None:
         """Send a whole answer."""
+        whole = self.scope.get(WHOLE)
+        if (
+            whole is not None
+            and self._body_read
+            and whole(status, [(b"content-type", content_type.encode()), *SAFE_HEADERS, *headers], body)
+        ):
+            self._started = True
+            return
         await self.start(status, content_type, [(b"content-length", b"%d" % len(body)), *headers])
         await self._send({"type": "http.response.body", "body": body})
 
