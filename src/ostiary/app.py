@@ -35,6 +35,7 @@ from ostiary.identity.tokens import Signer
 from ostiary.ledger import Ledger, LedgerKeys, Pace
 from ostiary.ledger.reader import LedgerReader
 from ostiary.monitoring.metrics import CONTENT_TYPE, Metrics
+from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.protocols.anthropic.door import AnthropicDoor
@@ -93,10 +94,11 @@ async def open_gateway(
         http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
         closing.push_async_callback(http.close)
         metrics = _metrics(ledger)
+        notices = Notices(clock.now, metrics.notice)
         ports = Ports(
             identity=people.sessions,
             policy=engine,
-            controls=ControlSet(registrar, clock.now_ns, _control_options(settings)),
+            controls=ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices),
             provenance=Provenance(registrar),
             ledger=people.sessions.guard(ledger),
             approvals=approvals,
@@ -127,6 +129,7 @@ async def open_gateway(
             approvals=approvals,
             pins=pins,
             secrets=secrets,
+            notices=notices,
             preview=Preview(dialler, mcp.catalogue, findings, infer),
             connect=mcp.connect,
         )

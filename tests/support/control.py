@@ -27,6 +27,7 @@ from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import Signer
 from ostiary.ledger.ledger import Ledger
 from ostiary.ledger.vault import LedgerKeys
+from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.provenance.profile import infer
@@ -117,6 +118,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         approvals=Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}"),
         pins=ToolPins(registrar, lambda *_: (), infer),
         secrets=SealedSecrets(store, ledger, clock),
+        notices=Notices(clock.now, lambda _: None),
         preview=_no_preview,
         connect=_no_servers,
     )

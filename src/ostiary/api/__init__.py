@@ -4,7 +4,22 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from ostiary.api import agents, approvals, declaration, docs, entries, me, policies, problems, registry, secrets, sessions, stream, tools
+from ostiary.api import (
+    agents,
+    approvals,
+    declaration,
+    docs,
+    entries,
+    me,
+    notices,
+    policies,
+    problems,
+    registry,
+    secrets,
+    sessions,
+    stream,
+    tools,
+)
 from ostiary.api.services import Services
 
 __all__ = ["Services", "create_api"]
@@ -22,6 +37,7 @@ _ROUTERS = (
     secrets.routes,
     declaration.routes,
     me.operators,
+    notices.routes,
     stream.routes,
 )
 

@@ -17,6 +17,7 @@ from ostiary.identity.keys import KeyRing
 from ostiary.identity.sessions import Sessions
 from ostiary.ledger.checking import Verification
 from ostiary.ledger.reader import LedgerReader
+from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.settings import Described, Settings
@@ -49,6 +50,7 @@ class Services:
     approvals: Approvals
     pins: ToolPins
     secrets: SealedSecrets
+    notices: Notices
     preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]
     """The wanted registry with the tools its new servers would bring, and by name why a server could not be looked at."""
     connect: Callable[[], Awaitable[Mapping[str, str]]]

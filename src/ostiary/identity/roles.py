@@ -7,7 +7,7 @@ READ: Final = frozenset({"list", "show"})
 REGISTER: Final = READ | {"register", "change", "retire"}
 NOUNS: Final = frozenset(
     {"user", "group", "agent", "model", "server", "tool", "api", "source", "session", "key", "operator", "policy", "approval",
-     "audit", "secret", "settings", "registry"}
+     "audit", "notice", "secret", "settings", "registry"}
 )  # fmt: skip
 _REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source")
 
@@ -26,6 +26,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "apply", "rollback", "schema", "history", "simulate"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove"},
+        "notice": frozenset({"list"}),
         "secret": frozenset({"list", "set", "remove"}),
         "settings": READ,
     },
@@ -41,6 +42,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "apply", "rollback", "schema", "history", "simulate"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove"},
+        "notice": frozenset({"list"}),
         "settings": READ,
     },
     # Answers the inbox; whether for this task is decided by the task's own rule.
@@ -56,6 +58,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "schema", "history"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove", "export", "reveal"},
+        "notice": frozenset({"list"}),
         "settings": READ,
     },
     # Answers for agents of their own: those whose owner they are, and nothing else.

@@ -54,6 +54,7 @@ class Metrics:
         self._upstream = Durations("ostiary_upstream_seconds", "Time spent waiting for upstreams", (*_SECONDS, 5.0, 30.0))
         self._registry.register(self._overhead)
         self._registry.register(self._upstream)
+        self._notices = Counter("ostiary_notices", "Passages a policy asked to be told about, by group", ["group"], registry=self._registry)
         self._series: dict[tuple[str, str, str], Callable[[], None]] = {}
 
     def __call__(self, passage: Passage) -> None:
@@ -68,6 +69,10 @@ class Metrics:
         count()
         self._overhead.observe(door, (perf_counter_ns() - passage.started_ns - passage.upstream_ns) / 1e9)
         self._upstream.observe(door, passage.upstream_ns / 1e9)
+
+    def notice(self, group: str) -> None:
+        """Count one notice to a group."""
+        self._notices.labels(group).inc()
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a number that is read when asked for, such as the ledger's size."""
