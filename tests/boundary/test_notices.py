@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI
@@ -22,7 +23,7 @@ async def test_a_notice_reaches_the_api_and_the_metrics(tmp_path: Path) -> None:
     agent = Agent("bot", owner="alice", purpose="reads", roles=frozenset({"reader"}), model="gpt")
     async with listening(ModelUpstream()) as upstream, open_gateway(Settings.load(environ={}), tmp_path) as gateway:
         services = gateway.services
-        things = {
+        things: dict[str, Any] = {
             "users": User("alice", roles=frozenset({"reader"})),
             "models": Model("gpt", "openai", f"http://{upstream}/v1", credential="provider"),
             "agents": replace(agent, status=Status.ACTIVE, reviewed=agent.manifest),

@@ -202,6 +202,7 @@ def test_a_decision_is_never_wider_than_its_links(text: str, asked: tuple[Sessio
     """R-P2, R-B4: an allow means every link was allowed; a hold means every link is permitted but for requestable forbids."""
     opened, action, origins, about = asked
     found = engine(text)
+    found._clock_ns = lambda: round(about.at * 1e9)  # a listing and a call of the same moment: a session's age is known to both
     decision = found.decide(opened, action, origins, about)
     shape = found.snapshot.schema.actions[action.name]
     facts = context.Facts(opened, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
