@@ -69,10 +69,9 @@ def script(rig: Rig, load: Load, headers: dict[str, str]) -> Path:
 
 def closed(rig: Rig, load: Load, server: str, seconds: float) -> dict[str, float]:
     """Return what a closed loop of 64 connections reaches at one server."""
-    ours = server == "gateway"
-    path = script(rig, load, load.headers if ours else load.direct_headers)
-    url = rig.url(server) + (load.ours if ours else load.theirs)
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}", "-s", str(path), url]
+    path, headers = load.places[server]
+    lua = str(script(rig, load, headers))
+    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}", "-s", lua, rig.url(server) + path]
     before = rig.cpu_s(server)
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     used = rig.cpu_s(server) - before
@@ -85,10 +84,9 @@ def closed(rig: Rig, load: Load, server: str, seconds: float) -> dict[str, float
 
 def paced(rig: Rig, load: Load, server: str, seconds: float) -> dict[str, float]:
     """Return the latencies of an open loop at a fixed rate, each from when its request was due."""
-    ours = server == "gateway"
-    url = rig.url(server) + (load.ours if ours else load.theirs)
-    work = json.dumps({"headers": load.headers if ours else load.direct_headers, "bodies": load.bodies})
-    command = ["taskset", "-c", "1", str(rig.tool), "pace", url, str(RATE), str(seconds)]
+    path, headers = load.places[server]
+    work = json.dumps({"headers": headers, "bodies": load.bodies})
+    command = ["taskset", "-c", "1", str(rig.tool), "pace", rig.url(server) + path, str(RATE), str(seconds)]
     out = subprocess.run(command, check=True, capture_output=True, text=True, input=work).stdout
     found: dict[str, float] = json.loads(out)
     if found["failed"]:
@@ -105,8 +103,8 @@ def spread(figures: list[dict[str, float]]) -> dict[str, Any]:
 
 def measure(rig: Rig, load: Load, seconds: float, runs: int) -> dict[str, Any]:
     """Return every figure of one kind of request."""
-    servers = ["upstream", "nginx", "gateway"] if "nginx" in rig.processes else ["upstream", "gateway"]
-    status, _, body = rig.post(load)
+    servers = [server for server in load.places if server in rig.processes]
+    status, body = rig.post(load)
     if status != 200:
         raise SystemExit(f"the gateway answered {status}: {body[:300]!r}")
     for server in servers:
@@ -167,7 +165,7 @@ def show(results: dict[str, Any]) -> None:
         if name not in results:
             continue
         print(f"{name}, 1 KiB, {CONNECTIONS} connections        req/s (least … most)     CPU µs      p50      p99 ms")
-        for server in ("upstream", "nginx", "gateway"):
+        for server in ("upstream", "nginx", "sdk", "gateway"):
             if server in results[name]:
                 each = results[name][server]
                 row = f"{each['per_s']:8.0f} ({each['least_per_s']:.0f} … {each['most_per_s']:.0f})"

@@ -30,14 +30,11 @@ max_connections = 256
 
 @dataclass(slots=True)
 class Load:
-    """One kind of request: the same to the upstream itself, through nginx, and through us."""
+    """One kind of request, and at which servers it can be made: path and headers of each."""
 
     name: str
-    ours: str
-    theirs: str
     bodies: list[str]
-    headers: dict[str, str]
-    direct_headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    places: dict[str, tuple[str, dict[str, str]]]
 
 
 @dataclass(slots=True)
@@ -97,13 +94,13 @@ class Rig:
         """Return the resident memory of a process, in megabytes."""
         return int(Path(f"/proc/{self.processes[name].pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-    def post(self, load: Load, *, headers: dict[str, str] | None = None, body: str | None = None) -> tuple[int, dict[str, str], bytes]:
-        """Send one request to the gateway."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["gateway"], timeout=10)
-        with contextlib.closing(connection):
-            connection.request("POST", load.ours, (body or load.bodies[0]).encode(), headers or load.headers)
+    def post(self, load: Load) -> tuple[int, bytes]:
+        """Send the first request of a load to the gateway."""
+        path, headers = load.places["gateway"]
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.ports["gateway"], timeout=10)) as connection:
+            connection.request("POST", path, load.bodies[0].encode(), headers)
             answer = connection.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+            return answer.status, answer.read()
 
 
 def _taskset(core: int) -> list[str]:
@@ -130,7 +127,7 @@ def built(folder: Path) -> Path:
 @contextlib.contextmanager
 def running(folder: Path, *, gateway_core: int = 0, load_core: int = 1, command: tuple[str, ...] = ("-m", "ostiary")) -> Iterator[Rig]:
     """Start the upstream and the gateway, register, open a session; take everything away again."""
-    rig = Rig(folder, built(folder), {name: free_port() for name in ("upstream", "gateway", "nginx")})
+    rig = Rig(folder, built(folder), {name: free_port() for name in ("upstream", "gateway", "nginx", "sdk")})
     try:
         rig.start("upstream", load_core, str(rig.tool), "serve", f"127.0.0.1:{rig.ports['upstream']}")
         rig.ready("upstream", "/health")
@@ -150,12 +147,21 @@ def running(folder: Path, *, gateway_core: int = 0, load_core: int = 1, command:
             rig.stop(name)
 
 
+JSON = {"content-type": "application/json"}
+
+
 def chat(rig: Rig) -> Load:
     """Return chat completions of 1 KiB, no two alike."""
-    headers = {"content-type": "application/json", "authorization": f"Bearer {rig.token}"}
-    return Load("chat completions", "/openai/v1/chat/completions", "/v1/chat/completions", completions(), headers)
+    direct = ("/v1/chat/completions", JSON)
+    ours = ("/openai/v1/chat/completions", {**JSON, "authorization": f"Bearer {rig.token}"})
+    return Load("chat completions", completions(), {"upstream": direct, "nginx": direct, "gateway": ours})
 
 
 def tools(rig: Rig) -> Load:
-    """Return tools/call of 1 KiB in one MCP session, no two alike."""
-    return Load("MCP tools/call", "/mcp/notes", "/mcp", tool_calls(), mcp_headers(rig.ports["gateway"], rig.token))
+    """Return tools/call of 1 KiB in one MCP session, no two alike; beside nginx, the official SDK as a proxy."""
+    rig.start("sdk", 0, sys.executable, str(HERE / "sdk_proxy.py"), str(rig.ports["sdk"]), rig.url("upstream") + "/mcp")
+    time.sleep(3.0)
+    direct = ("/mcp", JSON)
+    ours = ("/mcp/notes", mcp_headers(rig.ports["gateway"], rig.token))
+    sdk = ("/mcp", mcp_headers(rig.ports["sdk"], "none", "/mcp"))
+    return Load("MCP tools/call", tool_calls(), {"upstream": direct, "nginx": direct, "sdk": sdk, "gateway": ours})

@@ -124,19 +124,19 @@ def declared(port: int) -> dict[str, Any]:
     }
 
 
-def mcp_headers(port: int, token: str) -> dict[str, str]:
-    """Begin an MCP session at the gateway and return the headers of its calls. Raises Unavailable."""
+def mcp_headers(port: int, token: str, path: str = "/mcp/notes") -> dict[str, str]:
+    """Begin an MCP session and return the headers of its calls. Raises Unavailable."""
     headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream", "content-type": "application/json"}
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         initialize = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
-        connection.request("POST", "/mcp/notes", json.dumps(initialize), headers)
+        connection.request("POST", path, json.dumps(initialize), headers)
         answer = connection.getresponse()
         body, session = answer.read(), answer.getheader("mcp-session-id")
         if answer.status != 200 or not session:
-            raise Unavailable(f"the gateway did not begin an MCP session: {answer.status} {body[:200]!r}")
+            raise Unavailable(f"no MCP session began: {answer.status} {body[:200]!r}")
         headers |= {"mcp-protocol-version": "2025-11-25", "mcp-session-id": session}
-        connection.request("POST", "/mcp/notes", json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}), headers)
+        connection.request("POST", path, json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}), headers)
         connection.getresponse().read()
     return headers
 
