@@ -88,8 +88,9 @@ class PolicyEngine:
                 return False
             facts = context.Facts(session, Context(self._clock_ns() / 1e9), Origins(), {}, ())
             chain = found.chain(session.subject.chain, action)
-            if chain.union is not None:
-                return _could(found, chain.union, chain.links, action, facts)
+            if chain.union is not None and not _could(found, chain.union, chain.links, action, facts):
+                return False
+            # What is unknown to the union can hide that a policy of one link cannot be evaluated at all.
             return all(_could(found, link.slice, (link,), action, facts) for link in chain.links)
         except Exception:
             log.exception("the policy engine failed, so a listing leaves the action out")
