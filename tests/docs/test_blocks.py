@@ -52,7 +52,7 @@ def test_declarations_and_tables_are_read(text: str) -> None:
         assert tables.read(text, "page.yaml")
         return
     files = {"prompts/invoice.md": "pay", "policies/a.cedar": ""}
-    assert read(Bundle({"company.yaml": text}, files, {"NAME": "x"}))
+    assert read(Bundle({"company.yaml": text}, files, {"NAME": "x"})) is not None
 
 
 @pytest.mark.parametrize("text", list(blocks("python")))
