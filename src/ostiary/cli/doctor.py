@@ -75,6 +75,13 @@ def _settings(config: Path | None) -> Iterator[Finding]:
         path = getattr(found.server, name)
         if path and not Path(path).is_file():
             yield Finding("error", "settings", f"`server.{name}` names `{path}`, which is no file", "give the path of a PEM file")
+    if found.policy.operator_approves:
+        yield Finding(
+            "warning",
+            "approvals",
+            "the first operator counts as a member of every approval group",
+            "make keys for approvers (ostiary operator key NAME --role approver), then set policy.operator_approves = false",
+        )
     yield Finding("ok", "settings", "every key is known and fits")
 
 
