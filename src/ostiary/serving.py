@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import json
 import logging
@@ -73,7 +74,9 @@ def _settle_memory() -> None:
     """Leave what was made for good out of every later search for garbage, and search less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(5_000, 20, 20)
+    with contextlib.suppress(OSError, AttributeError):  # what compiling the detectors took goes back, where the C library can
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _stop(listener: Listener) -> None:

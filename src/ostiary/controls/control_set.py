@@ -73,7 +73,7 @@ class ControlSet:
             return refusal
         texts = leaves.gather(action.arguments)
         found: frozenset[str] = frozenset()
-        if any(map(text_rules.needs_cleaning, texts)):
+        if text_rules.needs_cleaning("".join(texts)):
             action, texts, found = self._cleaned(passage, action)
         text = leaves.join(texts)
         kinds = {span.kind for span in self._found(session.id, text)} | found
@@ -121,7 +121,7 @@ class ControlSet:
         if sum(map(len, texts)) > limit:
             return refuse("too_large", f"the answer is over the limit of {limit} characters")
         found: set[str] = set(duties.label)
-        if any(map(text_rules.needs_cleaning, texts)):
+        if text_rules.needs_cleaning("".join(texts)):
             content, classes = _clean(content)
             found |= classes
             texts = leaves.gather(content)

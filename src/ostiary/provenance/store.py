@@ -223,6 +223,9 @@ class ValueIndex:
     def seen_all(self, tokens: list[str], least: int) -> Source | None:
         """Return the source of the last of these tokens that is known; None when one of at least `least` characters is not."""
         young, old, last = self._seen.young.get, self._seen.old.get, None
+        numbers = list(map(young, tokens))
+        if numbers and None not in numbers:
+            return self.sources[numbers[-1]]  # type: ignore[index]
         for token in tokens:
             number = young(token)
             if number is None:
