@@ -19,6 +19,7 @@ log = logging.getLogger("ostiary.http")
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _METHOD = re.compile(r"[A-Z]{1,20}\Z")
+_USUAL_METHODS = frozenset({"GET", "POST", "DELETE"})
 _TARGET = re.compile(r"[!-~]+\Z")
 _HOST = re.compile(r"[0-9A-Za-z_.:-]+\Z")
 OURS = frozenset(
@@ -154,11 +155,11 @@ class UpstreamHttp:
 
 def encode_request(request: HttpRequest, target: Target) -> bytes:
     """Return the bytes of a request. Raises UpstreamUnavailable for a header that could become two."""
-    if not _METHOD.match(request.method) or request.method == "CONNECT":
+    if request.method not in _USUAL_METHODS and (not _METHOD.match(request.method) or request.method == "CONNECT"):
         raise UpstreamUnavailable(f"method `{request.method[:20]}` cannot be sent")
     lines = [f"{request.method} {target.path} HTTP/1.1\r\nhost: {target.authority}\r\naccept-encoding: identity"]
     for name, value in request.headers:
-        if name in OURS or not _NAME.match(name):
+        if not _may_be_sent(name):
             raise UpstreamUnavailable(f"header `{name[:40]!a}` cannot be sent upstream")
         lines.append(f"{name}: {value}")
     if request.body or request.method not in {"GET", "HEAD", "DELETE", "OPTIONS"}:
@@ -171,6 +172,11 @@ def encode_request(request: HttpRequest, target: Target) -> bytes:
         return b"%b\r\n\r\n%b" % (head.encode("latin-1"), request.body)
     except UnicodeEncodeError:
         raise UpstreamUnavailable("a request header holds a character that headers cannot carry") from None
+
+
+@lru_cache(maxsize=1024)
+def _may_be_sent(name: str) -> bool:
+    return name not in OURS and _NAME.match(name) is not None
 
 
 @lru_cache(maxsize=1)
