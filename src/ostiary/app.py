@@ -17,7 +17,7 @@ from ostiary.connectors.mcp_http import McpDialler
 from ostiary.controls.control_set import ControlOptions, ControlSet
 from ostiary.controls.tool_definition import findings
 from ostiary.core.clock import Clock
-from ostiary.core.errors import CheckpointMismatch
+from ostiary.core.errors import CheckpointMismatch, Corrupt
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Change, Ports
@@ -160,11 +160,12 @@ class _Base:
 
 
 async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -> _Base:
-    keyring = Keyring(data / "keys")
+    keyring = Keyring(data / "keys", (data / "state.db", data / "ledger" / "ledger.db"))
+    keys = LedgerKeys(keyring.signing_key("ledger"), keyring.derive("ledger/kek"), keyring.derive("ledger/index"))
     store = SqliteStateStore(data / "state.db", keyring.derive("state"))
     closing.callback(store.close)
     clock = Clock()
-    ledger = _ledger(settings, data, keyring, clock)
+    ledger = _ledger(settings, data, keys, clock)
     await ledger.start()
     closing.push_async_callback(ledger.close)
     _check_size(store, ledger, data)
@@ -178,7 +179,12 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
 
 def _check_size(store: SqliteStateStore, ledger: Ledger, data: Path) -> None:
     """Refuse a ledger that is older than the state beside it: cut, restored from a backup, or begun anew. Raises CheckpointMismatch."""
-    known = int(store.load(SIZE_KIND).get("entries", b"0"))
+    known = int(store.load(SIZE_KIND).get("entries", b"-1"))
+    if known < 0 < ledger.size:
+        raise CheckpointMismatch(
+            f"the ledger in `{data / 'ledger'}` has {ledger.size} entries, and `{data / 'state.db'}` is new or empty",
+            remedy="restore the whole data folder from one backup",
+        )
     if ledger.size < known:
         raise CheckpointMismatch(
             f"the ledger in `{data / 'ledger'}` has {ledger.size} entries, and this gateway has written at least {known}",
@@ -229,8 +235,7 @@ def _pool(settings: Settings) -> PoolLimits:
     return PoolLimits(connections=settings.upstream.max_connections)
 
 
-def _ledger(settings: Settings, data: Path, keyring: Keyring, clock: Clock) -> Ledger:
-    keys = LedgerKeys(keyring.signing_key("ledger"), keyring.derive("ledger/kek"), keyring.derive("ledger/index"))
+def _ledger(settings: Settings, data: Path, keys: LedgerKeys, clock: Clock) -> Ledger:
     pace = Pace(seal_s=settings.ledger.checkpoint_s, heartbeat_s=settings.ledger.heartbeat_s, watermark=settings.ledger.min_free_bytes)
     origin = settings.ledger.origin or _origin(data)
     return Ledger(SqliteLedgerStore(data / "ledger"), keys, origin=origin, node=platform.node(), pace=pace, clock_ns=clock.now_ns)
@@ -240,6 +245,8 @@ def _origin(data: Path) -> str:
     """Return the ledger's name, made once: the same data on another machine is still the same ledger."""
     path = data / "ledger.origin"
     if not path.exists():
+        if (data / "ledger" / "ledger.db").exists():
+            raise Corrupt(f"`{path}` is gone, and the ledger beside it needs it", remedy="restore it from the backup of this data folder")
         path.write_text(f"{platform.node() or 'localhost'}/ledger/{new_id()[-12:]}\n")
     return path.read_text().strip()
 

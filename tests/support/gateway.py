@@ -102,7 +102,9 @@ class Running:
         """Start the gateway and wait until it is ready; its end and its log are the failure's message."""
         command = [*OSTIARY, "--data", str(self.data), "up", "--port", str(self.port), *self.options]
         with (self.folder / "gateway.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), start_new_session=True
+            )
         until = time.monotonic() + START_S
         while time.monotonic() < until and self.process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -134,7 +136,9 @@ class Running:
 
     def apply(self, **changes: Any) -> None:
         """Register the company: people, an agent, a model, a payments server, policies."""
-        self.operator.post("/v1/declaration", {"declarations": {"c.yaml": json.dumps(self.declaration() | changes)}, "files": {"p/a.cedar": POLICY}})
+        self.operator.post(
+            "/v1/declaration", {"declarations": {"c.yaml": json.dumps(self.declaration() | changes)}, "files": {"p/a.cedar": POLICY}}
+        )
 
     def declaration(self) -> dict[str, Any]:
         payments = {
@@ -172,11 +176,19 @@ class Running:
             return Answer(got.status, {name.lower(): value for name, value in got.getheaders()}, got.read())
 
     def chat(self, token: str, text: str = "Say hello.") -> Answer:
-        return self.ask("POST", "/openai/v1/chat/completions", {"model": "assistant", "messages": [{"role": "user", "content": text}]}, token)
+        return self.ask(
+            "POST", "/openai/v1/chat/completions", {"model": "assistant", "messages": [{"role": "user", "content": text}]}, token
+        )
 
     def pay(self, token: str, amount: float = 4, reference: str = "r", iban: str = "DE89370400440532013000") -> Answer:
         arguments = {"iban": iban, "amount": amount, "reference": reference}
-        return self.ask("POST", "/mcp/payments", rpc("tools/call", {"name": "pay", "arguments": arguments}), token, MODERN | {"Mcp-Method": "tools/call", "Mcp-Name": "pay"})
+        return self.ask(
+            "POST",
+            "/mcp/payments",
+            rpc("tools/call", {"name": "pay", "arguments": arguments}),
+            token,
+            MODERN | {"Mcp-Method": "tools/call", "Mcp-Name": "pay"},
+        )
 
     def entries(self, **query: Any) -> list[dict[str, Any]]:
         return list(self.operator.pages("/v1/entries", **query))

@@ -38,6 +38,8 @@ class SqliteStateStore:
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise InvalidConfig(f"`{path}` is a folder, not a state store", remedy="restore it from a backup")
         path.touch(0o600)
         db = sqlite3.connect(path, timeout=0.2, check_same_thread=False, isolation_level=None)
         try:

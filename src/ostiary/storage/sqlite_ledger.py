@@ -73,7 +73,7 @@ class SqliteLedgerSource:
         try:
             return connect(path, is_readonly=True) if path.exists() else None
         except sqlite3.DatabaseError as error:
-            raise LedgerTampered(f"`{path}` cannot be read: {error}") from None
+            raise LedgerTampered(f"`{path}` cannot be read: {error}", remedy="restore the whole data folder from a backup") from None
 
     def _rows(self, connection: sqlite3.Connection | None, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         if connection is None:
@@ -83,7 +83,9 @@ class SqliteLedgerSource:
         except sqlite3.DatabaseError as error:
             if "no such table" in str(error):
                 return
-            raise LedgerTampered(f"a database in `{self._directory}` cannot be read: {error}") from None
+            raise LedgerTampered(
+                f"a database in `{self._directory}` cannot be read: {error}", remedy="restore the whole data folder from a backup"
+            ) from None
 
     def meta(self) -> Mapping[str, str]:
         """Return origin, verifier key and format; empty when there is no ledger."""

@@ -27,6 +27,7 @@ def test_a_cut_or_swapped_key_is_noticed(tmp_path: Path) -> None:
     ring = Keyring(tmp_path)
     ring.signing_key("ledger")
     (tmp_path / "tokens.ed25519").write_bytes((tmp_path / "ledger.ed25519").read_bytes())
+    (tmp_path / "tokens.ed25519").chmod(0o600)
     with pytest.raises(Corrupt):
         ring.signing_key("tokens")
     (tmp_path / "master.key").write_bytes(b"short")
