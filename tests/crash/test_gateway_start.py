@@ -48,6 +48,11 @@ def old_ledger(data: Path) -> None:
     shutil.copytree(data.parent / "old-copy" / "ledger", data / "ledger")
 
 
+def folder_for_state(data: Path) -> None:
+    (data / "state.db").unlink()
+    (data / "state.db").mkdir()
+
+
 CASES: dict[str, tuple[Damage, int, str]] = {
     "no master key": (gone(KEYS[0]), 1, "restore it from the backup"),
     "no ledger key": (gone(KEYS[1]), 1, "restore it from the backup"),
@@ -61,7 +66,7 @@ CASES: dict[str, tuple[Damage, int, str]] = {
     "half the state": (cut("state.db", 5000), 1, "restore it from a backup"),
     "empty state": (cut("state.db", 0), 1, "restore the whole data folder"),
     "no state": (gone("state.db"), 1, "restore the whole data folder"),
-    "a folder for state": (lambda data: ((data / "state.db").unlink(), (data / "state.db").mkdir()), 2, "restore it from a backup"),
+    "a folder for state": (folder_for_state, 2, "restore it from a backup"),
     "garbage for the ledger": (garbage("ledger/ledger.db"), 1, "cannot be read"),
     "half the ledger": (cut("ledger/ledger.db", 8192), 1, "cannot be read"),
     "an empty ledger": (cut("ledger/ledger.db", 0), 1, "restore the newest backup that verifies"),
