@@ -43,6 +43,7 @@ def test_a_full_disk_refuses_actions_and_loses_nothing(small: Path) -> None:
             assert (refused.status, refused.json["error"]["code"]) == (503, "unavailable")
             assert b'"error"' in gateway.pay(token).body
             assert len(gateway.paid) == paid
+            assert gateway.operator.get("/v1/agents")["items"]
             assert gateway.ask("GET", "/health/live").status == 200
             (small / "filler").unlink()
             gateway.leave()
