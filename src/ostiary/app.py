@@ -21,6 +21,7 @@ from ostiary.core.errors import CheckpointMismatch, Corrupt
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Change, Ports
+from ostiary.core.subject import Limits
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
@@ -56,6 +57,7 @@ from ostiary.storage.sqlite_ledger import SqliteLedgerStore
 log = logging.getLogger("ostiary")
 
 OPERATOR_KEY = "operator.key"
+MICRO = 1_000_000
 SIZE_KIND = "ledger/size"
 
 
@@ -95,11 +97,15 @@ async def open_gateway(
         closing.push_async_callback(http.close)
         metrics = _metrics(ledger)
         notices = Notices(clock.now, metrics.notice)
+        controls = ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices)
+        provenance = Provenance(registrar)
+        people.sessions.on_end(controls.drop)
+        people.sessions.on_end(provenance.forget)
         ports = Ports(
             identity=people.sessions,
             policy=engine,
-            controls=ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices),
-            provenance=Provenance(registrar),
+            controls=controls,
+            provenance=provenance,
             ledger=people.sessions.guard(ledger),
             approvals=approvals,
             clock_ns=clock.now_ns,
@@ -216,11 +222,16 @@ async def _identity(closing: AsyncExitStack, settings: Settings, backing: Backin
     await signer.start()
     keys = KeyRing(backing, record)
     await keys.start()
-    sessions = Sessions(backing, record, signer, keys, engine)
+    sessions = Sessions(backing, record, signer, keys, engine, defaults=_session_limits(settings))
     closing.push_async_callback(sessions.stop)
     directory = Directory(backing, record, signer, dev=settings.identity.dev_sign_in)
     closing.callback(directory.close)
     return _People(backing, record, signer, keys, sessions, directory, ControlPlane(keys, record))
+
+
+def _session_limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(limits.session_actions or None, round(limits.session_spend * MICRO) or None)
 
 
 def _approval_url(settings: Settings, url: str) -> str:

@@ -14,7 +14,7 @@ from ostiary.core.entry import Entry, Receipt
 from ostiary.core.errors import LedgerUnavailable, Unavailable
 from ostiary.core.ports import Change, Credential
 from ostiary.core.registry import Agent, Registry, User
-from ostiary.core.subject import Status
+from ostiary.core.subject import Limits, Status
 from ostiary.identity.backing import Backing
 from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
@@ -117,7 +117,7 @@ def company(*agents: Agent) -> Registry:
     return Registry(users={name: User(name) for name in ("alice", "bob", "carol")}, agents={agent.name: agent for agent in agents})
 
 
-async def identity(memory: Memory | None = None, *, dev: bool = False) -> Identity:
+async def identity(memory: Memory | None = None, *, dev: bool = False, limits: Limits | None = None) -> Identity:
     """Start identity, on an earlier memory as after a restart."""
     memory = memory or Memory()
     backing = Backing(memory, memory, memory.clock, memory)
@@ -127,7 +127,7 @@ async def identity(memory: Memory | None = None, *, dev: bool = False) -> Identi
     await keys.start()
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     directory = Directory(backing, record, signer, dev=dev, hasher=hasher)
-    sessions = Sessions(backing, record, signer, keys)
+    sessions = Sessions(backing, record, signer, keys, defaults=limits)
     return Identity(memory, backing, record, signer, keys, sessions, directory, ControlPlane(keys, record))
 
 

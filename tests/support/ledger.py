@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -114,7 +115,7 @@ class MemoryStore:
         return _View(self)
 
     def index(self, *, is_readonly: bool = False, is_fresh: bool = False) -> LedgerIndex:
-        return SqliteLedgerIndex(Path(":memory:"))
+        return SqliteLedgerIndex(Path(tempfile.mkdtemp(prefix="ostiary-test-")) / "index.db")
 
     def open(self, meta: Mapping[str, str]) -> None:
         self.head = {**meta, **self.head}

@@ -83,16 +83,13 @@ async def open_session(body: SessionBody, services: Given, caller: Annotated[Cal
         caller.agent(services, body.agent)
         if body.user != caller.name:
             raise Forbidden("an owner lends their own rights only", remedy="let the user open the session, or an administrator")
-    limits = services.settings.limits
-    actions = body.actions or limits.session_actions or None
-    spend = body.spend or limits.session_spend or None
     ask = Ask(
         agent=_name(body.agent, "agent"),
         user=_name(body.user, "user"),
         scopes=tuple(body.scopes),
         purpose=body.purpose,
         ttl_s=min(body.ttl_s, services.settings.identity.session_ttl_s),
-        limits=Limits(actions, None if spend is None else round(spend * MICRO)),
+        limits=Limits(body.actions, None if body.spend is None else round(body.spend * MICRO)),
         by=caller.name,
     )
     opened = await services.sessions.open(ask)

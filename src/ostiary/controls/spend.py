@@ -16,6 +16,8 @@ ASSUMED_OUTPUT: Final = 4096
 """Tokens an answer may have when the request does not bound it."""
 _MAX_NAMES: Final = ("max_completion_tokens", "max_tokens")
 _INPUT: Final = ("prompt_tokens", "input_tokens")
+_CACHED: Final = ("cache_creation_input_tokens", "cache_read_input_tokens")
+"""Anthropic counts these beside `input_tokens`; OpenAI's stand inside `prompt_tokens`."""
 _OUTPUT: Final = ("completion_tokens", "output_tokens")
 MILLION: Final = 1_000_000
 
@@ -80,7 +82,7 @@ def _used(model: Model, action: Action, content: Any) -> int:
     if isinstance(usage, Mapping):
         asked, answered = _count(usage, _INPUT), _count(usage, _OUTPUT)
         if asked is not None and answered is not None:
-            return _cost(model, asked, answered)
+            return _cost(model, asked + sum(_count(usage, (name,)) or 0 for name in _CACHED), answered)
     # An upstream that does not say what it used, or broke off before it could, is charged by size.
     size = len(repr(content)) if content else 0
     return _cost(model, len(action.encoded_arguments) // BYTES_A_TOKEN + 1, size // BYTES_A_TOKEN)
@@ -96,7 +98,8 @@ def _count(usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 def _bound(arguments: Mapping[str, Any]) -> int:
     bounds = [value for name in _MAX_NAMES if isinstance(value := arguments.get(name), int) and value > 0]
-    return max(bounds) if bounds else ASSUMED_OUTPUT
+    answers = arguments.get("n")
+    return (max(bounds) if bounds else ASSUMED_OUTPUT) * (answers if isinstance(answers, int) and answers > 1 else 1)
 
 
 def _cost(model: Model, asked: int, answered: int) -> int:

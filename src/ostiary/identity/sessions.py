@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -91,7 +91,19 @@ class _Verified:
 class Sessions:
     """The identity pillar (`core.ports.Identity`): credentials in, sessions out, standing at any moment."""
 
-    def __init__(self, backing: Backing, record: IdentityRecord, signer: Signer, keys: KeyRing, policy: PolicyEngine | None = None) -> None:
+    def __init__(
+        self,
+        backing: Backing,
+        record: IdentityRecord,
+        signer: Signer,
+        keys: KeyRing,
+        policy: PolicyEngine | None = None,
+        *,
+        defaults: Limits | None = None,
+    ) -> None:
+        self._defaults = defaults or Limits()
+        """What a session may use up when it is lent no number, whoever opens it."""
+        self._endings: list[Callable[[str], None]] = []
         self._backing = backing
         self._record = record
         self._signer = signer
@@ -104,6 +116,10 @@ class Sessions:
         self._live: dict[str, Live] = {}
         for document in backing.load(KIND, SessionDocument).values():
             self._adopt(document, recover(document, backing.registry))
+
+    def on_end(self, forget: Callable[[str], None]) -> None:
+        """Call `forget` with the id of each session that has ended, for who keeps something of it."""
+        self._endings.append(forget)
 
     def guard(self, ledger: Ledger) -> Ledger:
         """Return the ledger the pipeline must use: sessions are stored before anything of theirs is recorded."""
@@ -339,7 +355,11 @@ class Sessions:
         mine = sum(live.kept.agent == ask.agent and not live.kept.ended for live in self._live.values())
         if len(self._live) >= MAX_LIVE or mine >= MAX_LIVE_PER_AGENT:
             return refuse("rate_limited", "too many sessions are open", remedy="close sessions that are done", retry_after_s=60.0)
-        core = (new_id(), ask.agent, ask.user, scopes, purpose, now, now + ask.ttl_s, ask.limits, ask.method)
+        limits = Limits(
+            self._defaults.actions if ask.limits.actions is None else ask.limits.actions,
+            self._defaults.spend if ask.limits.spend is None else ask.limits.spend,
+        )
+        core = (new_id(), ask.agent, ask.user, scopes, purpose, now, now + ask.ttl_s, limits, ask.method)
         return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit)
 
     @staticmethod
@@ -388,6 +408,7 @@ class Sessions:
         about = self._about(live.kept, by=by)
         await self._record.event(verb, action="session", detail={"reason": reason}, **about)
         await self._keeper.write(live, Live.exact)
+        self._forgotten(session_id)
 
     def _adopt(self, document: SessionDocument, state: SessionState) -> Live:
         live = Live(document, self._session(document, state))
@@ -418,6 +439,11 @@ class Sessions:
             return
         for session_id in [i for i, live in self._live.items() if now > live.kept.expires_at + KEEP_ENDED_S]:
             del self._live[session_id]
+            self._forgotten(session_id)
+
+    def _forgotten(self, session_id: str) -> None:
+        for forget in self._endings:
+            forget(session_id)
 
     # -- words for the record and for people
 

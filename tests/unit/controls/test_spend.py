@@ -31,7 +31,11 @@ def call(where: Session, model: str = "dear", **arguments: Any) -> Passage:
 
 
 @pytest.mark.parametrize(
-    "usage", [{"prompt_tokens": 100, "completion_tokens": 50}, {"input_tokens": 100, "output_tokens": 50, "cache_read_input_tokens": 7}]
+    "usage",
+    [
+        {"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 60}},
+        {"input_tokens": 80, "output_tokens": 50, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 13},
+    ],
 )
 def test_what_the_upstream_says_is_charged(usage: dict[str, int]) -> None:
     spend, where = Spend(Source()), session()
@@ -54,6 +58,12 @@ def test_calls_at_once_cannot_overdraw() -> None:
     assert where.state.spent == 820
     assert spend.reserve(call(where, max_tokens=200)) is not None
     assert spend.reserve(call(where, max_tokens=50)) is None
+
+
+def test_several_answers_are_set_aside_together() -> None:
+    spend, where = Spend(Source()), session(1000)
+    assert spend.reserve(call(where, max_tokens=200, n=5)) is not None
+    assert spend.reserve(call(where, max_tokens=200, n=2)) is None
 
 
 def test_what_never_ran_costs_nothing_and_frees_what_was_set_aside() -> None:

@@ -215,3 +215,21 @@ async def test_every_authentication_is_an_identity_entry() -> None:
         ("close_session", "allow", "alice", ()),
     ]
     await here.stop()
+
+
+async def test_a_session_lent_no_number_has_the_deployments_limits_whoever_opens_it() -> None:
+    here = await identity(limits=Limits(actions=3, spend=50))
+    opened = await here.opened()
+    assert opened.session.limits == Limits(actions=3, spend=50)
+    assert (await here.opened(limits=Limits(actions=9))).session.limits == Limits(actions=9, spend=50)
+    await here.stop()
+
+
+async def test_who_keeps_something_of_a_session_is_told_when_it_ends() -> None:
+    here = await identity()
+    ended: list[str] = []
+    here.sessions.on_end(ended.append)
+    opened = await here.opened()
+    await here.sessions.revoke(opened.session.id, by="alice")
+    assert ended == [opened.session.id]
+    await here.stop()
