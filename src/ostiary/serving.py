@@ -55,7 +55,7 @@ async def serve(
             serving = loop.create_task(listener.serve_forever([bound]))
             while not (listener.started or serving.done()):  # noqa: ASYNC110 - uvicorn offers no event for it
                 await asyncio.sleep(0.01)
-            _write_address(data, url, tls is not None and development_tls)
+            _write_address(data, url, _trusted(data, tls, development=development_tls))
             _settle_memory()
             if ready is not None:
                 ready(url, gateway)
@@ -137,9 +137,16 @@ def _for_url(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _write_address(data: Path, url: str, is_development: bool) -> None:
+def _trusted(data: Path, tls: tuple[str, str] | None, *, development: bool) -> str:
+    """Return the file of what the command line on this machine may trust beside the system's authorities."""
+    if tls is None:
+        return ""
+    return str((data / "tls" / "ca.pem" if development else Path(tls[0])).resolve())
+
+
+def _write_address(data: Path, url: str, trusted: str) -> None:
     """Tell the command line on this machine where the gateway is."""
-    address = {"url": url, **({"ca": str(data / "tls" / "ca.pem")} if is_development else {})}
+    address = {"url": url, **({"ca": trusted} if trusted else {})}
     draft = data / f"{GATEWAY_FILE}.new"
     draft.write_text(json.dumps(address) + "\n")
     draft.replace(data / GATEWAY_FILE)

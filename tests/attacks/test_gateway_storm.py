@@ -70,7 +70,7 @@ def unhandled(name: str, answer: Answer) -> str:
 
 
 def test_a_storm_of_bodies_changes_nothing(tmp_path: Path) -> None:
-    """R-S9: nothing is allowed, nothing fails inside, nothing is kept, and the gateway serves afterwards."""
+    """R-K3: nothing is allowed, nothing fails inside, nothing is kept, and the gateway serves afterwards."""
     with company(tmp_path) as gateway:
         token, operator = gateway.session(), (gateway.data / "operator.key").read_text().strip()
         assert gateway.chat(token).status == 200
@@ -97,7 +97,7 @@ def test_a_storm_of_bodies_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_broken_http_and_slow_clients_hold_nothing_up(tmp_path: Path) -> None:
-    """R-S9: what is not one clear request ends with 4xx or a closed connection; those who drip stop nobody else."""
+    """R-K3: what is not one clear request ends with 4xx or a closed connection; those who drip stop nobody else."""
     with company(tmp_path) as gateway:
         token = gateway.session()
         dripping = [socket.create_connection(("127.0.0.1", gateway.port), 5) for _ in range(100)]

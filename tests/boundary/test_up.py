@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.storage.development_ca import issue
+
 OSTIARY = [sys.executable, "-m", "ostiary"]
 
 
@@ -121,6 +123,15 @@ def test_a_development_certificate_is_trusted_on_this_machine(tmp_path: Path) ->
         (tmp_path / "data" / "gateway.json").write_text(json.dumps({"url": gateway.url}))
         distrusted = gateway.run("operator", "me")
         assert (distrusted.returncode, "is not trusted" in distrusted.stderr) == (3, True)
+
+
+def test_a_certificate_of_ones_own_is_trusted_on_this_machine(tmp_path: Path) -> None:
+    """R-B5: certificate files from an authority nobody here knows; the command line of the same data trusts exactly that one."""
+    certificate, key, _ = issue(tmp_path / "pki", ["127.0.0.1", "localhost"])
+    with up(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)) as gateway:
+        assert gateway.url.startswith("https://")
+        assert gateway.run("operator", "me").returncode == 0
+        assert ostiary("--data", str(tmp_path / "data"), "--url", gateway.url, "operator", "me").returncode == 3
 
 
 def test_a_silent_or_lying_gateway_is_a_clear_line(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_a_full_disk_refuses_actions_and_loses_nothing(small: Path) -> None:
-    """R-L6: nothing acts unrecorded; what was acknowledged stays; after space returns, at most a restart is needed."""
+    """R-P4: nothing acts unrecorded; what was acknowledged stays; after space returns, at most a restart is needed."""
     try:
         with company(small) as gateway:
             token = gateway.session()

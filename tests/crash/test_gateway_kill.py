@@ -51,7 +51,7 @@ class Traffic:
 
 
 def test_a_killed_gateway_loses_nothing_it_acknowledged_and_repeats_nothing(tmp_path: Path) -> None:
-    """R-L2, R-L6: five kills under traffic of two doors lose nothing that was acknowledged.
+    """R-L2, R-P4: five kills under traffic of two doors lose nothing that was acknowledged.
 
     Every acknowledged decision is recorded and its payment happened once; what was cut off has the outcome `unknown`, sessions, spent budgets and used approvals are as they were.
     """

@@ -29,7 +29,7 @@ def stream(gateway: Running, token: str, begun: threading.Event, pieces: list[by
     "signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]], ids=["term", "int", "term-twice"]
 )
 def test_a_stream_ends_in_good_order_when_the_gateway_leaves(tmp_path: Path, signals: list[signal.Signals]) -> None:
-    """R-L6: the open answer drains to a well-formed end, its outcome is recorded, the record is sealed, the exit code is 0."""
+    """R-P4: the open answer drains to a well-formed end, its outcome is recorded, the record is sealed, the exit code is 0."""
     with company(tmp_path) as gateway:
         token, begun, pieces = gateway.session(), threading.Event(), list[bytes]()
         reading = threading.Thread(target=stream, args=(gateway, token, begun, pieces), daemon=True)

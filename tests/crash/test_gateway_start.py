@@ -79,7 +79,7 @@ CASES: dict[str, tuple[Damage, int, str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_damaged_data_is_refused_and_no_key_or_record_is_made_anew(kept: Path, tmp_path: Path, name: str) -> None:
-    """R-L2, R-L6: one clear line, what to do, the right exit code, and the keys and the entries that were there are still there.
+    """R-L2, R-P4: one clear line, what to do, the right exit code, and the keys and the entries that were there are still there.
 
     Asked twice: the first try must not have turned the damage into something that starts.
     """
@@ -98,7 +98,7 @@ def test_damaged_data_is_refused_and_no_key_or_record_is_made_anew(kept: Path, t
 
 @pytest.mark.parametrize("where", ["file", "nowhere"])
 def test_a_data_folder_that_cannot_be_is_a_clear_line(tmp_path: Path, where: str) -> None:
-    """R-L6: a file in its place, or a place where nobody can write."""
+    """R-P4: a file in its place, or a place where nobody can write."""
     path = tmp_path / "file" if where == "file" else Path("/proc/nowhere")
     (tmp_path / "file").write_text("mine")
     ran = ostiary(path, "up", "--port", str(free_port()))

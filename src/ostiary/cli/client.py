@@ -146,6 +146,8 @@ class Client:
         context = ssl.create_default_context()
         if self._ca_file is not None:
             context.load_verify_locations(self._ca_file)
+            # The gateway on this machine names its own certificate, which need not come from an authority we know.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return http.client.HTTPSConnection(host, port, timeout=CONNECT_S, context=context)
 
 
