@@ -24,6 +24,8 @@ from ostiary.storage.development_ca import issue
 log = logging.getLogger("ostiary")
 
 GATEWAY_FILE = "gateway.json"
+M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8
+"""mallopt(3)."""
 
 
 async def serve(
@@ -39,6 +41,7 @@ async def serve(
     `ready` is called with the address once requests are served. Raises InvalidConfig, and Unavailable when the
     address cannot be listened on.
     """
+    _bound_memory()
     server = settings.server
     tls = _server_tls(settings, data, development=development_tls)
     bound = _bind(server.host, server.port)
@@ -68,6 +71,14 @@ async def serve(
 def load(config: Path | None, overrides: Mapping[str, object]) -> tuple[Settings, tuple[Described, ...]]:
     """Return the settings with where each came from. Raises InvalidConfig."""
     return Settings.load(config, overrides=overrides), tuple(describe(config, overrides=overrides))
+
+
+def _bound_memory() -> None:
+    """Let few threads keep memory pools of their own, and give back what is free: glibc's defaults are for bigger machines."""
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_ARENA_MAX, 2)
+        library.mallopt(M_TRIM_THRESHOLD, 256 * 1024)
 
 
 def _settle_memory() -> None:
