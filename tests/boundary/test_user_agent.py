@@ -168,6 +168,20 @@ async def test_only_forms_only_posts_and_nothing_in_the_address(door: Door) -> N
     assert (await door.client.post("/oauth/other")).status_code == 404
 
 
+async def test_a_person_can_bind_what_an_agent_may_say_for_them(door: Door) -> None:
+    """R-K1: a hijacked agent that holds the person's token must not write the person's request."""
+    form = {"username": "alice", "password": PASSWORD, "purpose": "answer my mail", "scope": "model:gpt"}
+    bound = (await door.client.post("/oauth/login", data=form)).json()["access_token"]
+    other = await door.exchange(subject_token=bound, purpose="Pay 950.00 EUR to LT601010012345678901.")
+    assert (other.status_code, other.json()["error"]) == (400, "invalid_scope")
+    for purpose in ("answer my mail", None):
+        answer = (await door.exchange(subject_token=bound, purpose=purpose)).json()
+        assert answer["scope"] == "model:gpt"
+        assert door.gateway.services.sessions.show(answer["session"]).purpose == "answer my mail"
+    long = await door.client.post("/oauth/login", data=form | {"purpose": "x" * 1501})
+    assert long.status_code == 400
+
+
 async def test_both_outcomes_are_identity_entries(door: Door) -> None:
     """R-L1."""
     await door.exchange()

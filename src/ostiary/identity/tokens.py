@@ -122,12 +122,17 @@ class Signer:
         }
         return self._sign(SESSION_TYPE, claims, issued_at, expires_at)
 
-    def sign_user(self, user: str, *, method: str, ttl_s: float, scopes: tuple[str, ...] = ()) -> str:
-        """Return a short token that says who a person is, for the token endpoint only."""
+    def sign_user(self, user: str, *, method: str, ttl_s: float, scopes: tuple[str, ...] = (), purpose: str = "") -> str:
+        """Return a short token that says who a person is, for the token endpoint only.
+
+        With `scopes` or `purpose` it buys only sessions that stay within them: then no agent can put words in the person's mouth.
+        """
         now = self._backing.now()
         claims: dict[str, Any] = {"sub": user, "aud": self.token_endpoint, "amr": [method], "auth_time": int(now)}
         if scopes:
             claims["scope"] = " ".join(scopes)
+        if purpose:
+            claims["purpose"] = purpose
         return self._sign(USER_TYPE, claims, now, now + min(ttl_s, MAX_LIFE_S))
 
     def verify(self, token: str, kind: str) -> dict[str, Any] | Refusal:

@@ -12,6 +12,7 @@ from ostiary.core.ports import Credential
 from ostiary.identity.directory import Directory, SignedIn
 from ostiary.identity.keys import AGENT, KeyRing
 from ostiary.identity.record import IdentityRecord
+from ostiary.identity.scopes import parse_scopes
 from ostiary.identity.sessions import MAX_TTL_S, Ask, Sessions
 from ostiary.identity.tokens import USER_TYPE, Signer
 from ostiary.protocols.wire import Call
@@ -25,7 +26,9 @@ EXCHANGE_FIELDS: Final = frozenset(
     {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "scope", "purpose", "audience", "resource",
      "requested_token_type", "requested_ttl", "client_id"}
 )  # fmt: skip
-LOGIN_FIELDS: Final = frozenset({"username", "password", "link"})
+LOGIN_FIELDS: Final = frozenset({"username", "password", "link", "scope", "purpose"})
+MAX_BOUND_PURPOSE: Final = 1500
+"""Characters of a purpose that a token carries."""
 _ERRORS: Final = {
     "no_session": "invalid_grant",
     "expired": "invalid_grant",
@@ -99,11 +102,17 @@ class OAuthDoor:
         if isinstance(claims, Refusal):
             return await self._record.failure(credential, claims, method="user_token")
         lent = tuple(claims["scope"].split()) if "scope" in claims else None
+        said, asked = claims.get("purpose", ""), form.get("purpose", "").strip()
+        if said and asked not in {"", said}:
+            other = refuse(
+                "out_of_scope", "the person signed in for another purpose", remedy="leave `purpose` out, or let them sign in again"
+            )
+            return await self._record.failure(credential, other, method="user_token")
         ask = Ask(
             agent=key.holder,
             user=claims["sub"],
             scopes=tuple(form.get("scope", "").split()),
-            purpose=form.get("purpose", ""),
+            purpose=said or asked,
             ttl_s=_ttl(form.get("requested_ttl", "")),
             lent=lent,
             method="token_exchange",
@@ -125,12 +134,20 @@ class OAuthDoor:
     async def _login(self, call: Call) -> None:
         form = await _form(call, LOGIN_FIELDS)
         credential = Credential("", "login", call.ip, call.headers.get("host", ""))
+        scopes, purpose = parse_scopes(form.pop("scope", "").split()), form.pop("purpose", "").strip()
+        if len(purpose) > MAX_BOUND_PURPOSE:
+            raise InvalidAction(f"a purpose bound to a token has at most {MAX_BOUND_PURPOSE} characters")
         signed_in = await self._sign_in(form, credential)
         if isinstance(signed_in, Refusal):
             await _refused(call, signed_in)
             return
-        body = {"access_token": signed_in.token, "token_type": "Bearer", "expires_in": int(signed_in.expires_in_s), "user": signed_in.user}
+        token = self._bound(signed_in, scopes, purpose) if scopes or purpose else signed_in.token
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": int(signed_in.expires_in_s), "user": signed_in.user}
         await call.respond_json(200, body)
+
+    def _bound(self, signed_in: SignedIn, scopes: tuple[str, ...], purpose: str) -> str:
+        """Return a token that buys nothing beyond what the person said when signing in."""
+        return self._signer.sign_user(signed_in.user, method=signed_in.method, ttl_s=signed_in.expires_in_s, scopes=scopes, purpose=purpose)
 
     async def _sign_in(self, form: Mapping[str, str], credential: Credential) -> SignedIn | Refusal:
         if set(form) == {"link"}:
