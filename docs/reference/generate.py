@@ -45,7 +45,7 @@ def errors() -> Iterator[str]:
     yield "# Errors"
     yield (
         "Every refusal carries one of these codes: in problem details (RFC 9457) on our own wires, in JSON-RPC errors on MCP, as "
-        "`error.code` on the OpenAI wire. `decision` is the id under which the ledger has it."
+        "`error.code` on the model wires. `held` is 202 on our own wires, 403 on the model wires and −32004 over MCP. `decision` is the id under which the ledger has it."
     )
     yield "\n| code | usual status | means |\n|---|---|---|"
     for code, meaning in CODES.items():

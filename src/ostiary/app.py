@@ -267,9 +267,14 @@ def _newest_ns(rows: list[dict[str, object]]) -> int:
 
 
 def _control_options(settings: Settings) -> ControlOptions:
-    limits = settings.limits
+    limits, content = settings.limits, settings.content
     return ControlOptions(
-        principal_rate=limits.principal_rate, session_rate=limits.session_rate, max_answer_bytes=settings.upstream.max_answer_bytes
+        hosts=frozenset(content.picture_hosts),
+        canaries=tuple(content.canaries),
+        secret_rules=Path(content.secret_rules) if content.secret_rules else None,
+        principal_rate=limits.principal_rate,
+        session_rate=limits.session_rate,
+        max_answer_bytes=settings.upstream.max_answer_bytes,
     )
 
 

@@ -101,6 +101,17 @@ class LimitSettings(_Section):
     """What a session may spend on models when it is lent no budget, in the deployment's currency; 0 is no limit."""
 
 
+class ContentSettings(_Section):
+    """What the content controls look for beside what they always do."""
+
+    picture_hosts: list[str] = []
+    """Hosts whose pictures a model's answer may show; `.example.com` stands for all below it."""
+    canaries: list[str] = []
+    """Planted values that must never leave in a tool's arguments, plain or encoded."""
+    secret_rules: str = ""
+    """A `gitleaks.toml` whose rules run beside ours."""
+
+
 class UpstreamSettings(_Section):
     """Connections to models, servers and APIs."""
 
@@ -141,6 +152,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     ledger: LedgerSettings = LedgerSettings()
     limits: LimitSettings = LimitSettings()
+    content: ContentSettings = ContentSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     policy: PolicySettings = PolicySettings()
     log: LogSettings = LogSettings()

@@ -50,7 +50,7 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     with ExitStack() as running:
         for kind, info, text in blocks(ROOT / "docs/tutorial.md"):
             if kind == "sh" and info == "background":
-                running.callback(_stop, subprocess.Popen(text, shell=True, cwd=tmp_path, env=env, start_new_session=True))
+                running.callback(_stop, subprocess.Popen(f"exec {text}", shell=True, cwd=tmp_path, env=env, start_new_session=True))
                 wait_for("http://127.0.0.1:8470/health/ready" if "ostiary up" in text else "http://127.0.0.1:9001/health")
             elif kind == "sh":
                 done = subprocess.run(text, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
