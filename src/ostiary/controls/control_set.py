@@ -90,13 +90,11 @@ class ControlSet:
         duties = duties_of.read(passage.decision)
         if isinstance(duties, Refusal):
             return duties
-        if duties.notify and self._notify is None:
-            return refuse("unavailable", "no control carries out the obligation `notify`: nobody is set up to be told")
-        refusal = self._protect(passage, duties)
+        refusal = self._undoable(passage, duties) or self._protect(passage, duties)
         if refusal is not None:
             return refusal
         action = passage.acting[1]
-        if duties.caps and "tokens" in duties.caps and action.resource.type == "Model":
+        if duties.caps and "tokens" in duties.caps:
             passage.action = action.with_arguments(duties_of.cap_tokens(action.arguments, duties.caps["tokens"]))
         refusal = self._spend.reserve(passage) or self.limits.admit(session, action.resource)
         if refusal is None and self._notify is not None:
@@ -118,8 +116,8 @@ class ControlSet:
             content = duties_of.cap_rows(content, duties.caps["rows"])
         texts = leaves.gather(content)
         limit = min(self._options.max_answer_bytes, (duties.caps or {}).get("bytes", self._options.max_answer_bytes))
-        if sum(map(len, texts)) > limit:
-            return refuse("too_large", f"the answer is over the limit of {limit} characters")
+        if leaves.is_longer(texts, limit):
+            return refuse("too_large", f"the answer is over the limit of {limit} bytes")
         found: set[str] = set(duties.label)
         if text_rules.needs_cleaning("".join(texts)):
             content, classes = _clean(content)
@@ -146,6 +144,7 @@ class ControlSet:
             redact=duties.redact,
             hosts=self._options.hosts if action.resource.type == "Model" else None,
             watch=lambda value: self._egress.watch(session.id, value),
+            most_bytes=(duties.caps or {}).get("bytes"),
         )
         passage.detected = passage.detected | duties.label
         return ShapedStream(shaping, passage)
@@ -174,6 +173,18 @@ class ControlSet:
         for span in disjoint(spans, ("secret",)):
             if span.kind == "secret":
                 self._egress.watch(session, text[span.start : span.end])
+
+    def _undoable(self, passage: Passage, duties: Duties) -> Refusal | None:
+        """Refuse what is demanded and nothing here can do: it would be permitted without what permits it."""
+        undone = ""
+        if duties.notify and self._notify is None:
+            undone = "`notify`: nobody is set up to be told"
+        if duties.caps and "tokens" in duties.caps and passage.acting[1].resource.type != "Model":
+            undone = "`cap` of `tokens`: only models answer in tokens"
+        if unknown := [name for name in duties.redact if not self._scanner.knows(name)]:
+            undone = f"`redact` of `{unknown[0]}`: no detector finds such a class"
+        policies = passage.decision.policies if passage.decision is not None else ()
+        return refuse("unavailable", f"no control carries out the obligation {undone}", policies=policies) if undone else None
 
     def _protect(self, passage: Passage, duties: Duties) -> Refusal | None:
         """Redact what the policy says, and refuse what may not leave at all."""

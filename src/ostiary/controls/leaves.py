@@ -1,7 +1,7 @@
 """A JSON value as one text to scan, and the way back: every string is read once, in one buffer."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -40,6 +40,17 @@ def _gather(value: Any, out: list[str]) -> None:
 def join(texts: Iterable[str]) -> str:
     """Return the texts as one buffer."""
     return SEPARATOR.join(texts)
+
+
+def utf8_length(text: str) -> int:
+    """Return how many bytes a text takes on the wire."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def is_longer(texts: Sequence[str], most: int) -> bool:
+    """Say whether texts take more than `most` bytes together; only those near the limit are measured."""
+    characters = sum(map(len, texts))
+    return characters > most or (characters * 4 > most and sum(map(utf8_length, texts)) > most)
 
 
 def rebuild(value: Any, change: Callable[[str], str]) -> Any:

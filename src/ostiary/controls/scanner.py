@@ -62,11 +62,16 @@ class Scanner:
             flags=[hyperscan.HS_FLAG_CASELESS] * len(expressions),
         )
         self.longest = max(pattern.back for pattern in self._patterns)
+        self._kinds = frozenset(pattern.kind for pattern in self._patterns)
 
     @property
     def size(self) -> int:
         """The bytes of the compiled database."""
         return int(self._database.size())
+
+    def knows(self, name: str) -> bool:
+        """Say whether `name` is a class that is found here, or stands for several of them, as `pii` does."""
+        return any(is_among(kind, (name,)) for kind in self._kinds)
 
     def scan(self, text: str) -> list[Span]:
         """Return the confirmed finds, ordered by where they start. Raises Unavailable when it cannot say."""

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ostiary.controls import pictures, text_rules
+from ostiary.controls import leaves, pictures, text_rules
 from ostiary.controls.pattern import Span
 from ostiary.controls.redaction import MAX_VALUE_LENGTH, Vault
 from ostiary.controls.scanner import disjoint, is_among
-from ostiary.core.errors import Unavailable
+from ostiary.core.errors import InvalidAction, Unavailable
 from ostiary.core.pipeline import Passage
 
 CONTEXT = 384
@@ -49,6 +49,8 @@ class Shaping:
     hosts: Collection[str] | None = None
     """Hosts whose pictures may be shown; None leaves pictures alone."""
     watch: Callable[[str], None] = lambda _: None
+    most_bytes: int | None = None
+    """How much text may pass in all (`cap` bytes); None is no limit."""
 
     @property
     def changes(self) -> bool:
@@ -81,6 +83,7 @@ class ShapedStream:
         self._channels: dict[str, Channel] = {}
         self._detected: set[str] = set()
         self._changes = shaping.changes
+        self._bytes = 0
         self._secrets = is_among("secret", shaping.redact)
 
     @property
@@ -89,7 +92,9 @@ class ShapedStream:
         return frozenset(self._detected)
 
     def feed(self, channel: str, text: str) -> str:
-        """Take a piece and return what may be released now. Raises Unavailable when the content cannot be checked."""
+        """Take a piece and return what may be released now. Raises Unavailable when it cannot be checked, InvalidAction over a cap."""
+        if self._shaping.most_bytes is not None:
+            self._count(text, self._shaping.most_bytes)
         state = self._channels.get(channel)
         if state is None:
             if len(self._channels) >= MAX_CHANNELS:
@@ -109,6 +114,11 @@ class ShapedStream:
         if not self._changes:
             return self._pass(state, final=True)
         return self._fit(channel, self._release(state, len(state.held), final=True))
+
+    def _count(self, text: str, most: int) -> None:
+        self._bytes += leaves.utf8_length(text)
+        if self._bytes > most:
+            raise InvalidAction(f"the answer is over the limit of {most} bytes", code="too_large", status=413)
 
     def _cleaned(self, state: Channel, text: str, *, final: bool) -> str:
         if not state.raw and text.isascii() and not text_rules.needs_cleaning(text):
