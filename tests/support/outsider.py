@@ -76,6 +76,10 @@ class Outside:
         """Run a command on the gateway's machine."""
         return ostiary("--data", str(self.data), *arguments, stdin=stdin, cwd=self.folder)
 
+    def run_as(self, key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command from elsewhere, with an operator's key."""
+        return ostiary("--url", self.url, *arguments, extra={"OSTIARY_TOKEN": key})
+
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         """Run a command that answers with one object a line."""
         ran = self.run(*arguments, "--json")
