@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
+from ostiary.connectors.mcp_hello import discovered, initialize, with_meta
 from ostiary.connectors.mcp_stdio import McpStdio
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.ports import HttpAnswer, HttpClient, HttpRequest, Secrets
 from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
 from ostiary.protocols.mcp.events import EventReader
-from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_VERSION, NAMED, encode
-from ostiary.protocols.mcp.message import LEGACY, MODERN, VERSIONS, Message, RpcError, of
+from ostiary.protocols.mcp.headers import NAMED, encode
+from ostiary.protocols.mcp.message import MODERN, Message, RpcError, of
 from ostiary.protocols.mcp.upstream import Connection, Deaf, Hello, Listener, Offer, SessionLost, WrongEra
 
 log = logging.getLogger("ostiary.mcp.http")
@@ -23,7 +24,6 @@ MAX_ANSWER = 8 * 1024 * 1024
 MAX_RESUMES = 20
 MAX_QUESTIONS = 16
 PIECE_S, CALL_S, LISTEN_S = 60.0, 300.0, 3600.0
-CLIENT = {"name": "ostiary", "version": "1"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,7 +72,7 @@ class McpHttp:
             except WrongEra:
                 if modern:
                     raise
-        await connection._initialize(offer)
+        await initialize(connection, server.name, offer)
         return connection
 
     @property
@@ -130,25 +130,13 @@ class McpHttp:
     async def _discover(self) -> None:
         self.is_modern, self.hello = True, Hello(MODERN, {}, {})
         try:
-            result = (await self.request("server/discover", {})).get("result")
-            if result is None or MODERN not in _texts(result.get("supportedVersions")):
+            hello = discovered((await self.request("server/discover", {})).get("result"))
+            if hello is None:
                 raise WrongEra(f"server `{self._server.name}` does not speak {MODERN}")
         except WrongEra:
             self.is_modern, self.hello = False, Hello("", {}, {})
             raise
-        self.hello = Hello(MODERN, _mapping(result.get("capabilities")), {})
-
-    async def _initialize(self, offer: Offer) -> None:
-        params = {"protocolVersion": offer.version, "capabilities": dict(offer.capabilities), "clientInfo": CLIENT}
-        reply = await self.request("initialize", params)
-        result = reply.get("result")
-        if result is None:
-            raise WrongEra(f"server `{self._server.name}` refused to initialize (code {reply['error']['code']})")
-        version = result.get("protocolVersion")
-        if version not in LEGACY:
-            raise UpstreamUnavailable(f"server `{self._server.name}` speaks `{str(version)[:32]}`, not one of {', '.join(VERSIONS)}")
-        self.hello = Hello(version, _mapping(result.get("capabilities")), _mapping(result.get("serverInfo")))
-        await self.notify("notifications/initialized", {})
+        self.hello = hello
 
     async def _exchange(
         self, identifier: int, method: str, body: dict[str, Any], listener: Listener, headers: Sequence[tuple[str, str]]
@@ -292,15 +280,7 @@ class McpHttp:
             answer.close()
 
     def _body(self, identifier: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Compose a request; a progress token is ours, so that no caller's token is seen upstream."""
-        meta = dict(params.get("_meta", {}))
-        if "progressToken" in meta:
-            meta["progressToken"] = identifier
-        if self.is_modern:
-            meta = {META_CAPABILITIES: {}, **meta, META_VERSION: MODERN, META_CLIENT: CLIENT}
-        if meta:
-            params = params | {"_meta": meta}
-        return {"jsonrpc": "2.0", "id": identifier, "method": method, "params": params}
+        return {"jsonrpc": "2.0", "id": identifier, "method": method, "params": with_meta(identifier, params, is_modern=self.is_modern)}
 
     def _mirrored(self, method: str, params: dict[str, Any]) -> list[tuple[str, str]]:
         named = NAMED.get(method)
@@ -347,11 +327,3 @@ def _session_of(answer: HttpAnswer) -> str:
     if len(session) > 512 or not all("!" <= letter <= "~" for letter in session):
         raise UpstreamUnavailable("the server gave a session id that is none")
     return session
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _texts(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

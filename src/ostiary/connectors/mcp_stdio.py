@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
+from ostiary.connectors.mcp_hello import discovered, initialize, with_meta
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
-from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_SUBSCRIPTION, META_VERSION
-from ostiary.protocols.mcp.message import LEGACY, MODERN, Message, RpcError, of
+from ostiary.protocols.mcp.headers import META_SUBSCRIPTION
+from ostiary.protocols.mcp.message import MODERN, Message, RpcError, of
 from ostiary.protocols.mcp.upstream import Deaf, Hello, Listener, Offer, WrongEra
 
 log = logging.getLogger("ostiary.mcp.stdio")
@@ -28,7 +29,6 @@ MAX_HEARD: Final = 256
 MAX_STDERR: Final = 64 * 1024
 """Bytes a minute of a child's stderr that go to the log."""
 START_S, CALL_S, WRITE_S, LEAVE_S = 20.0, 300.0, 20.0, 2.0
-CLIENT = {"name": "ostiary", "version": "1"}
 CREDENTIAL_VARIABLE = "MCP_SERVER_CREDENTIAL"
 """Where a declared credential is put in the child's environment."""
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "SYSTEMROOT")
@@ -127,7 +127,9 @@ class McpStdio:
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         pending = self._pending[identifier] = _Pending(future, listener or Deaf())
         try:
-            await self._write({"jsonrpc": "2.0", "id": identifier, "method": method, "params": self._with_meta(identifier, params)})
+            await self._write(
+                {"jsonrpc": "2.0", "id": identifier, "method": method, "params": with_meta(identifier, params, is_modern=self.is_modern)}
+            )
             async with asyncio.timeout(CALL_S):
                 reply = await future
                 if pending.tail is not None:
@@ -157,7 +159,12 @@ class McpStdio:
         self._last_id = identifier = self._last_id + 1
         future = asyncio.get_running_loop().create_future()
         self._subscriptions[identifier] = _Pending(future, listener)
-        body = {"jsonrpc": "2.0", "id": identifier, "method": "subscriptions/listen", "params": self._with_meta(identifier, params)}
+        body = {
+            "jsonrpc": "2.0",
+            "id": identifier,
+            "method": "subscriptions/listen",
+            "params": with_meta(identifier, params, is_modern=self.is_modern),
+        }
         try:
             await self._write(body)
             await future
@@ -183,35 +190,14 @@ class McpStdio:
     async def _negotiate(self, modern: bool | None, offer: Offer) -> None:
         if modern is not False:
             self.is_modern, self.hello = True, Hello(MODERN, {}, {})
-            result = (await self.request("server/discover", {})).get("result")
-            versions = result.get("supportedVersions") if result is not None else None
-            if result is not None and isinstance(versions, list) and MODERN in versions:
-                self.hello = Hello(MODERN, _mapping(result.get("capabilities")), {})
+            hello = discovered((await self.request("server/discover", {})).get("result"))
+            if hello is not None:
+                self.hello = hello
                 return
             self.is_modern, self.hello = False, Hello("", {}, {})
             if modern:
                 raise WrongEra(f"server `{self._server.name}` does not speak {MODERN}")
-        await self._initialize(offer)
-
-    async def _initialize(self, offer: Offer) -> None:
-        params = {"protocolVersion": offer.version, "capabilities": dict(offer.capabilities), "clientInfo": CLIENT}
-        reply = await self.request("initialize", params)
-        result = reply.get("result")
-        if result is None:
-            raise WrongEra(f"server `{self._server.name}` refused to initialize (code {reply['error']['code']})")
-        version = result.get("protocolVersion")
-        if version not in LEGACY:
-            raise UpstreamUnavailable(f"server `{self._server.name}` speaks `{str(version)[:32]}`, which we do not")
-        self.hello = Hello(version, _mapping(result.get("capabilities")), _mapping(result.get("serverInfo")))
-        await self.notify("notifications/initialized", {})
-
-    def _with_meta(self, identifier: int, params: dict[str, Any]) -> dict[str, Any]:
-        meta = dict(params.get("_meta", {}))
-        if "progressToken" in meta:
-            meta["progressToken"] = identifier
-        if self.is_modern:
-            meta = {META_CAPABILITIES: {}, **meta, META_VERSION: MODERN, META_CLIENT: CLIENT}
-        return params | {"_meta": meta} if meta else params
+        await initialize(self, self._server.name, offer)
 
     async def _write(self, body: dict[str, Any]) -> None:
         stdin = self._process.stdin
@@ -346,7 +332,3 @@ def _close_pipes(process: asyncio.subprocess.Process) -> None:
     transport = getattr(process, "_transport", None)
     if transport is not None:
         transport.close()
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
