@@ -61,8 +61,7 @@ class Scanner:
             elements=len(expressions),
             flags=[hyperscan.HS_FLAG_CASELESS] * len(expressions),
         )
-        self.longest = max(pattern.back for pattern in self._patterns)
-        self._kinds = frozenset(pattern.kind for pattern in self._patterns)
+        self._known = frozenset(name for pattern in self._patterns for name in _ancestry(pattern.kind))
 
     @property
     def size(self) -> int:
@@ -71,7 +70,7 @@ class Scanner:
 
     def knows(self, name: str) -> bool:
         """Say whether `name` is a class that is found here, or stands for several of them, as `pii` does."""
-        return any(is_among(kind, (name,)) for kind in self._kinds)
+        return name in self._known
 
     def scan(self, text: str) -> list[Span]:
         """Return the confirmed finds, ordered by where they start. Raises Unavailable when it cannot say."""
@@ -138,6 +137,12 @@ def disjoint(spans: Sequence[Span], kinds: Iterable[str] | None = None) -> list[
             continue
         kept.append(span)
     return kept
+
+
+def _ancestry(kind: str) -> list[str]:
+    """Return a class and all that it stands below: `pii.email`, `pii`."""
+    parts = kind.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 def is_among(kind: str, wanted: Iterable[str]) -> bool:
