@@ -38,11 +38,6 @@ class Pool:
         """Say whether nothing is open or wanted."""
         return not self._open and not self._waiters
 
-    @property
-    def idle_count(self) -> int:
-        """How many connections wait for work."""
-        return len(self._idle)
-
     def take(self) -> Connection | None:
         """Return an idle connection, if there is one that still stands."""
         now = self._loop.time()

@@ -6,7 +6,6 @@ and a word outside the plain alphabet is replaced by a keyed stand-in.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -166,8 +165,3 @@ def iso(at_us: int) -> str:
 def aad(entry_id: str, part: str) -> bytes:
     """Return what binds a sealed part to its entry and name."""
     return f"ostiary/aad\0{entry_id}\0{part}".encode()
-
-
-def plain_origins(origins: Mapping[str, str]) -> bool:
-    """Say whether argument names and origins may stand in a leaf as they are."""
-    return all(PLAIN.match(name) and PLAIN.match(origin) for name, origin in origins.items())
