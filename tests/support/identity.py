@@ -19,8 +19,9 @@ from ostiary.identity.backing import Backing
 from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
+from ostiary.identity.lending import Ask
 from ostiary.identity.record import IdentityRecord
-from ostiary.identity.sessions import Ask, Opened, Sessions
+from ostiary.identity.sessions import Opened, Sessions
 from ostiary.identity.tokens import Signer
 
 ISSUER = "http://127.0.0.1:8470"

@@ -12,7 +12,8 @@ from ostiary.core.decision import Refusal
 from ostiary.core.errors import NotFound, OstiaryError
 from ostiary.core.ids import is_name
 from ostiary.core.subject import Limits
-from ostiary.identity.sessions import Ask, SessionView
+from ostiary.identity.lending import Ask
+from ostiary.identity.sessions import SessionView
 
 routes = router("sessions")
 

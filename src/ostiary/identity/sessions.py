@@ -2,49 +2,29 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
 from ostiary.core.decision import Context, Effect, Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction, NotFound
-from ostiary.core.ids import new_id
 from ostiary.core.ports import Credential, Ledger, PolicyEngine
 from ostiary.core.subject import Authentication, Limits, Session, SessionState, Subject
 from ostiary.identity.backing import Backing
 from ostiary.identity.keeper import KIND, GuardedLedger, Keeper, Live, SessionDocument, recover
 from ostiary.identity.keys import AGENT, PREFIXES, Key, KeyRing
+from ostiary.identity.lending import Ask, draft
 from ostiary.identity.record import IdentityRecord
-from ostiary.identity.scopes import intersect, matches, parse_scopes
+from ostiary.identity.scopes import matches
 from ostiary.identity.standing import chain, unfit
 from ostiary.identity.tokens import SESSION_TYPE, Signer
 
-MAX_TTL_S: Final = 3600.0
-MAX_PURPOSE: Final = 4000
 MAX_LIVE: Final = 100_000
 MAX_LIVE_PER_AGENT: Final = 2_000
 KEEP_ENDED_S: Final = 86400.0
 MAX_CACHED: Final = 65_536
 MAX_LENT: Final = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked for when a session is opened. `lent` narrows the user's side (a user token's own scopes)."""
-
-    agent: str
-    user: str | None
-    scopes: tuple[str, ...]
-    purpose: str
-    ttl_s: float = MAX_TTL_S
-    limits: Limits = field(default_factory=Limits)
-    lent: tuple[str, ...] | None = None
-    method: str = "session_token"
-    by: str = ""
-    """The operator who opens it for the user, by name; empty when the user does."""
-    key: str = ""
-    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,41 +316,16 @@ class Sessions:
     # -- opening and ending
 
     def _draft(self, ask: Ask) -> SessionDocument | Refusal:
-        """Check what is asked, narrow it to what everybody concerned may give, and return the session to be."""
-        registry, now = self._backing.registry, self._backing.now()
-        refusal = unfit(registry, ask.agent, ask.user)
-        if refusal is not None:
-            return refusal
-        purpose = ask.purpose.strip()
-        if not purpose or len(purpose) > MAX_PURPOSE:
-            raise InvalidAction(f"a session needs a purpose of 1 to {MAX_PURPOSE} characters", remedy="say what the agent is to do")
-        if not 0 < ask.ttl_s <= MAX_TTL_S:
-            raise InvalidAction(f"a session lives at most {MAX_TTL_S:.0f} s, got {ask.ttl_s:.0f}")
-        if any(limit is not None and limit < 0 for limit in (ask.limits.actions, ask.limits.spend)):
-            raise InvalidAction("a limit must not be negative")
-        scopes = self._narrowed(ask, registry.agents[ask.agent].scopes)
-        if not scopes:
-            return refuse("out_of_scope", "nothing of what was asked can be lent", remedy="ask for scopes that the user and the agent have")
+        """Return the session to be, when there is room for one more."""
+        now = self._backing.now()
+        document = draft(self._backing.registry, now, ask, self._defaults)
+        if isinstance(document, Refusal):
+            return document
         self._prune(now)
         mine = sum(live.kept.agent == ask.agent and not live.kept.ended for live in self._live.values())
         if len(self._live) >= MAX_LIVE or mine >= MAX_LIVE_PER_AGENT:
             return refuse("rate_limited", "too many sessions are open", remedy="close sessions that are done", retry_after_s=60.0)
-        limits = Limits(
-            self._defaults.actions if ask.limits.actions is None else ask.limits.actions,
-            self._defaults.spend if ask.limits.spend is None else ask.limits.spend,
-        )
-        core = (new_id(), ask.agent, ask.user, scopes, purpose, now, now + ask.ttl_s, limits, ask.method)
-        return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit)
-
-    @staticmethod
-    def _narrowed(ask: Ask, declared: tuple[str, ...]) -> tuple[str, ...]:
-        """Intersect what was asked with what the user lends and what the agent declares, as sets."""
-        scopes = parse_scopes(ask.scopes)
-        if not scopes:
-            raise InvalidAction("a session needs at least one scope", remedy="ask for scopes as `tool:mail/*`")
-        if ask.lent is not None:
-            scopes = intersect(scopes, parse_scopes(ask.lent))
-        return intersect(scopes, parse_scopes(declared)) if declared else scopes
+        return document
 
     def _forbidden(self, document: SessionDocument) -> Refusal | None:
         """Ask policy whether it forbids this lending; that it is not expressly permitted is no obstacle."""
@@ -485,11 +440,3 @@ def _method(token: str) -> str:
     if not token:
         return "none"
     return "agent_key" if token.startswith(PREFIXES[AGENT]) else "session_token"
-
-
-def narrow(asked: Iterable[str], *ceilings: Iterable[str]) -> tuple[str, ...]:
-    """Return the scopes that every side lends."""
-    scopes = parse_scopes(asked)
-    for ceiling in ceilings:
-        scopes = intersect(scopes, parse_scopes(ceiling))
-    return scopes

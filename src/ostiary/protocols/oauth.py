@@ -11,9 +11,10 @@ from ostiary.core.errors import InvalidAction, OstiaryError
 from ostiary.core.ports import Credential
 from ostiary.identity.directory import Directory, SignedIn
 from ostiary.identity.keys import AGENT, KeyRing
+from ostiary.identity.lending import MAX_TTL_S, Ask
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.scopes import parse_scopes
-from ostiary.identity.sessions import MAX_TTL_S, Ask, Sessions
+from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import USER_TYPE, Signer
 from ostiary.protocols.wire import Call
 

@@ -1,0 +1,68 @@
+"""What is lent when a session is opened: what was asked, narrowed to what everybody concerned may give. Pure (R-B1, R-P2)."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ostiary.core.decision import Refusal, refuse
+from ostiary.core.errors import InvalidAction
+from ostiary.core.ids import new_id
+from ostiary.core.registry import Registry
+from ostiary.core.subject import Limits
+from ostiary.identity.keeper import SessionDocument
+from ostiary.identity.scopes import intersect, parse_scopes
+from ostiary.identity.standing import unfit
+
+MAX_TTL_S: Final = 3600.0
+MAX_PURPOSE: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for when a session is opened. `lent` narrows the user's side (a user token's own scopes)."""
+
+    agent: str
+    user: str | None
+    scopes: tuple[str, ...]
+    purpose: str
+    ttl_s: float = MAX_TTL_S
+    limits: Limits = field(default_factory=Limits)
+    lent: tuple[str, ...] | None = None
+    method: str = "session_token"
+    by: str = ""
+    """The operator who opens it for the user, by name; empty when the user does."""
+    key: str = ""
+    implicit: bool = False
+
+
+def draft(registry: Registry, now: float, ask: Ask, defaults: Limits) -> SessionDocument | Refusal:
+    """Check what is asked, narrow it to what everybody concerned may give, and return the session to be. Raises InvalidAction."""
+    refusal = unfit(registry, ask.agent, ask.user)
+    if refusal is not None:
+        return refusal
+    purpose = ask.purpose.strip()
+    if not purpose or len(purpose) > MAX_PURPOSE:
+        raise InvalidAction(f"a session needs a purpose of 1 to {MAX_PURPOSE} characters", remedy="say what the agent is to do")
+    if not 0 < ask.ttl_s <= MAX_TTL_S:
+        raise InvalidAction(f"a session lives at most {MAX_TTL_S:.0f} s, got {ask.ttl_s:.0f}")
+    if any(limit is not None and limit < 0 for limit in (ask.limits.actions, ask.limits.spend)):
+        raise InvalidAction("a limit must not be negative")
+    scopes = _lent(ask, registry.agents[ask.agent].scopes)
+    if not scopes:
+        return refuse("out_of_scope", "nothing of what was asked can be lent", remedy="ask for scopes that the user and the agent have")
+    limits = Limits(
+        defaults.actions if ask.limits.actions is None else ask.limits.actions,
+        defaults.spend if ask.limits.spend is None else ask.limits.spend,
+    )
+    core = (new_id(), ask.agent, ask.user, scopes, purpose, now, now + ask.ttl_s, limits, ask.method)
+    return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit)
+
+
+def _lent(ask: Ask, declared: tuple[str, ...]) -> tuple[str, ...]:
+    """Intersect what was asked with what the user lends and what the agent declares, as sets; an agent that declares none bounds nothing."""
+    scopes = parse_scopes(ask.scopes)
+    if not scopes:
+        raise InvalidAction("a session needs at least one scope", remedy="ask for scopes as `tool:mail/*`")
+    for ceiling in (ask.lent, declared or None):
+        if ceiling is not None:
+            scopes = intersect(scopes, parse_scopes(ceiling))
+    return scopes
