@@ -1,23 +1,21 @@
 """The inbox: the right people, exactly one action, once, for a time, recorded before it counts (R-B4, R-G3, R-K3)."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
-from ostiary.core.clock import Clock
 from ostiary.core.decision import ApprovalRule, Decision, Effect, Refusal
-from ostiary.core.entry import Entry, Receipt
 from ostiary.core.errors import Conflict, Invalid, LedgerUnavailable, NotFound, Unavailable
 from ostiary.core.pipeline import Passage
-from ostiary.core.ports import Change, Credential
+from ostiary.core.ports import Credential
 from ostiary.core.registry import Registry, User
 from ostiary.core.subject import Principal, PrincipalKind, Session, Status, Subject
 from ostiary.governance.approvals import MAX_OPEN_PER_SESSION, Approvals
 from ostiary.identity.backing import Backing
+from tests.support.identity import Memory
 
 FINANCE = ApprovalRule("big", "finance", four_eyes=frozenset({"user", "owner"}))
 PAY = Action(Boundary.AGENT_API, "call_tool", "pay/pay", Resource("Tool", "pay/pay"), "tool:pay/pay", {"amount": 5000, "to": "ACME"})
@@ -31,49 +29,15 @@ PEOPLE = {
 }
 
 
-class Time(Clock):
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.at_s = 1_000_000.0
-
-    def now_ns(self) -> int:
-        return round(self.at_s * 1e9)
-
-
-@dataclass
-class World:
-    """State, record, time and registry in memory; each can be made to fail."""
-
-    documents: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    clock: Time = field(default_factory=Time)
-    registry: Registry = field(default_factory=lambda: Registry(users=PEOPLE))
-    is_recording: bool = True
-    is_storing: bool = True
-
-    def load(self, kind: str) -> dict[str, bytes]:
-        return {name: body for (which, name), body in self.documents.items() if which == kind}
-
-    async def write(self, changes: Sequence[Change]) -> None:
-        await asyncio.sleep(0)
-        if not self.is_storing:
-            raise Unavailable("disk full")
-        for change in changes:
-            if change.body is None:
-                self.documents.pop((change.kind, change.id), None)
-            else:
-                self.documents[change.kind, change.id] = change.body
-
-    async def append(self, entry: Entry) -> Receipt:
-        await asyncio.sleep(0)
-        if not self.is_recording:
-            raise LedgerUnavailable("disk full")
-        self.entries.append(entry)
-        return Receipt(len(self.entries), b"")
+class World(Memory):
+    """Memory with the people of these tests, and an inbox over it."""
 
     def approvals(self, **options: Any) -> Approvals:
         return Approvals(Backing(self, self, self.clock, self), url="http://x/v1/approvals/{id}", **options)
+
+
+def made() -> World:
+    return World(registry=Registry(users=PEOPLE))
 
 
 def session(name: str = "s1", user: str | None = "alice") -> Session:
@@ -94,7 +58,7 @@ async def held(inbox: Approvals, *rules: ApprovalRule, action: Action = PAY, whe
 
 
 async def test_a_held_action_waits_once_and_runs_once() -> None:
-    world = World()
+    world = made()
     inbox = world.approvals()
     task = await held(inbox)
     assert await held(inbox) == task
@@ -110,7 +74,7 @@ async def test_a_held_action_waits_once_and_runs_once() -> None:
 
 async def test_people_are_shown_what_would_happen() -> None:
     """R-S5: agent, person, purpose, rule, arguments and where they came from."""
-    inbox = World().approvals()
+    inbox = made().approvals()
     task, state = inbox.show(await held(inbox))
     assert (state, task.agent, task.owner, task.user, task.purpose) == ("pending", "bot", "owen", "alice", "pay ACME")
     assert (task.arguments, task.origins, task.policies) == ('{"amount":5000,"to":"ACME"}', {"to": "user"}, ("big",))
@@ -122,7 +86,7 @@ async def test_people_are_shown_what_would_happen() -> None:
 )
 async def test_who_may_not_answer(by: str, why: str) -> None:
     """Four eyes: neither the lending user nor the agent's owner, nor anybody outside the group."""
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox)
     for answer in (inbox.approve, inbox.deny):
         with pytest.raises(Invalid, match=why) as caught:
@@ -132,7 +96,7 @@ async def test_who_may_not_answer(by: str, why: str) -> None:
 
 
 async def test_a_steward_counts_as_a_member_unless_four_eyes_says_no() -> None:
-    inbox = World().approvals(stewards=frozenset({"operator", "alice"}))
+    inbox = made().approvals(stewards=frozenset({"operator", "alice"}))
     task = await held(inbox)
     with pytest.raises(Invalid, match="lent the rights"):
         await inbox.approve(task, by="alice", reason="me")
@@ -141,14 +105,14 @@ async def test_a_steward_counts_as_a_member_unless_four_eyes_says_no() -> None:
 
 
 async def test_an_autonomous_agents_owner_is_its_user() -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox, replace(FINANCE, four_eyes=frozenset({"user"})), where=session(user=None))
     with pytest.raises(Invalid, match="lent the rights"):
         await inbox.approve(task, by="owen", reason="me")
 
 
 async def test_a_quorum_is_of_people_not_of_names() -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox, replace(FINANCE, quorum=2))
     await inbox.approve(task, by="carol", reason="one")
     for name in ("carol", "carol2"):
@@ -161,7 +125,7 @@ async def test_a_quorum_is_of_people_not_of_names() -> None:
 
 async def test_a_yes_counts_only_while_its_giver_may_still_give_it() -> None:
     """R-P6."""
-    world = World()
+    world = made()
     inbox = world.approvals()
     await inbox.approve(await held(inbox), by="carol", reason="ok")
     for changed in (replace(PEOPLE["carol"], groups=frozenset()), replace(PEOPLE["carol"], status=Status.RETIRED)):
@@ -170,7 +134,7 @@ async def test_a_yes_counts_only_while_its_giver_may_still_give_it() -> None:
 
 
 async def test_a_no_is_told_and_ends_it() -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox)
     await inbox.deny(task, by="dan", reason="not this month")
     answer = await inbox.hold(passage())
@@ -181,7 +145,7 @@ async def test_a_no_is_told_and_ends_it() -> None:
 
 
 async def test_waiting_and_approval_both_end() -> None:
-    world = World()
+    world = made()
     inbox = world.approvals()
     task = await held(inbox)
     world.clock.at_s += 3601
@@ -205,14 +169,14 @@ CHANGED = [
 
 @pytest.mark.parametrize("action", CHANGED)
 async def test_one_byte_changed_is_another_action(action: Action) -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     await inbox.approve(await held(inbox), by="carol", reason="ok")
     assert inbox.find(session(), action.digest) is None
     assert inbox.find(session("s2"), PAY.digest) is None
 
 
 async def test_a_stricter_rule_needs_a_new_answer() -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox)
     await inbox.approve(task, by="carol", reason="ok")
     assert await held(inbox, replace(FINANCE, quorum=2)) != task
@@ -220,13 +184,13 @@ async def test_a_stricter_rule_needs_a_new_answer() -> None:
 
 
 async def test_two_groups_cannot_hold_one_action() -> None:
-    answer = await World().approvals().hold(passage(PAY, None, FINANCE, ApprovalRule("law", "legal")))
+    answer = await made().approvals().hold(passage(PAY, None, FINANCE, ApprovalRule("law", "legal")))
     assert isinstance(answer, Refusal)
     assert "`finance`, `legal`" in answer.detail
 
 
 async def test_a_flood_of_held_actions_is_bounded() -> None:
-    inbox = World().approvals(max_open=MAX_OPEN_PER_SESSION + 10)
+    inbox = made().approvals(max_open=MAX_OPEN_PER_SESSION + 10)
     for number in range(MAX_OPEN_PER_SESSION):
         await held(inbox, action=PAY.with_arguments({"amount": number}))
     answer = await inbox.hold(passage())
@@ -238,7 +202,7 @@ async def test_a_flood_of_held_actions_is_bounded() -> None:
 
 
 async def test_everything_is_there_after_a_restart() -> None:
-    world = World()
+    world = made()
     inbox = world.approvals()
     task = await held(inbox)
     await inbox.approve(task, by="carol", reason="ok")
@@ -252,7 +216,7 @@ async def test_everything_is_there_after_a_restart() -> None:
 
 async def test_an_answer_that_cannot_be_recorded_does_not_count() -> None:
     """R-K3: no receipt, no effect."""
-    world = World()
+    world = made()
     inbox = world.approvals()
     task = await held(inbox)
     world.is_recording = False
@@ -267,7 +231,7 @@ async def test_an_answer_that_cannot_be_recorded_does_not_count() -> None:
 
 async def test_an_answer_that_cannot_be_stored_is_taken_back_but_a_use_is_not() -> None:
     """Failing closed costs a second question, not a second payment."""
-    world = World()
+    world = made()
     inbox = world.approvals()
     task = await held(inbox)
     world.is_storing = False
@@ -285,7 +249,7 @@ async def test_an_answer_that_cannot_be_stored_is_taken_back_but_a_use_is_not() 
 
 
 async def test_two_answers_at_once_are_one_answer() -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     task = await held(inbox)
     results = await asyncio.gather(
         inbox.approve(task, by="carol", reason="yes"), inbox.deny(task, by="dan", reason="no"), return_exceptions=True
@@ -295,11 +259,11 @@ async def test_two_answers_at_once_are_one_answer() -> None:
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 4001])
 async def test_a_reason_is_needed(reason: str) -> None:
-    inbox = World().approvals()
+    inbox = made().approvals()
     with pytest.raises(Invalid, match="reason"):
         await inbox.approve(await held(inbox), by="carol", reason=reason)
 
 
 async def test_what_is_not_there() -> None:
     with pytest.raises(NotFound):
-        World().approvals().show("../x")
+        made().approvals().show("../x")
