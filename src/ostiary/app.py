@@ -38,6 +38,7 @@ from ostiary.ledger.reader import LedgerReader
 from ostiary.monitoring.metrics import CONTENT_TYPE, Metrics
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.obligations import Means
 from ostiary.policy.store import PolicyStore
 from ostiary.protocols.anthropic.door import AnthropicDoor
 from ostiary.protocols.edge import Door, Edge
@@ -86,7 +87,10 @@ async def open_gateway(
         ledger, clock = base.ledger, base.clock
         registrar = Registrar(base.store, ledger, clock, settings.identity.trust_domain)
         secrets = SealedSecrets(base.store, ledger, clock)
-        engine = PolicyEngine(clock_ns=clock.now_ns)
+        metrics = _metrics(ledger)
+        notices = Notices(clock.now, metrics.notice)
+        controls = ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices)
+        engine = PolicyEngine(Means(controls.obligations, controls.classes), clock_ns=clock.now_ns)
         policies = PolicyStore(base.store, ledger, clock.now_ns, engine)
         policies.start(registrar.registry)
         registrar.subscribe(policies.refresh)
@@ -95,9 +99,6 @@ async def open_gateway(
         approvals = Approvals(people.backing, url=_approval_url(settings, url), stewards=_stewards(settings))
         http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
         closing.push_async_callback(http.close)
-        metrics = _metrics(ledger)
-        notices = Notices(clock.now, metrics.notice)
-        controls = ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices)
         provenance = Provenance(registrar)
         people.sessions.on_end(controls.drop)
         people.sessions.on_end(provenance.forget)

@@ -280,9 +280,38 @@ def test_notify_tells_the_group(gateway: Outside) -> None:
     assert (notices[0]["group"], notices[0]["decision"]) == ("security", answer["headers"]["x-ostiary-decision"])
 
 
-@pytest.mark.parametrize("demand", ['record("witnessed")', 'redact("nonsense")', 'redact("pii,secrets")', 'cap("tokens=3")'])
-def test_an_obligation_that_nothing_carries_out_denies(gateway: Outside, token: str, demand: str) -> None:
-    """POLICY, obligations: an unknown one denies; a class that nothing detects, or tokens of a tool, are such."""
+@pytest.mark.parametrize(
+    ("demand", "why"),
+    [
+        ('record("witnessed")', "`@record`: nothing here can carry it out"),
+        ('redact("nonsense")', "no detector finds the class `nonsense`"),
+        ('redact("pii,secrets")', "`secrets` (nearest: `secret`)"),
+        ('cap("lines=3")', "expected caps such as `rows=100`"),
+    ],
+)
+def test_a_demand_that_nothing_carries_out_is_refused_before_it_decides(gateway: Outside, token: str, demand: str, why: str) -> None:
+    """POLICY, obligations: `check` and `apply` refuse with the place, and the policy of before keeps deciding."""
+    gateway.policies(TOOLS)
+    text = TOOLS.replace(" permit", f" @{demand} permit")
+    assert any(why in problem["message"] and not problem["is_warning"] for problem in gateway.check(text))
+    ran = gateway.run("policy", "apply", str(gateway.folder / "checked"), "--why", "a test says so")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert why in ran.stderr
+    assert gateway.outcome(token, "vault", "tell", text="b") == "done"
+
+
+def test_a_condition_that_never_holds_is_warned_of_when_it_is_applied(gateway: Outside) -> None:
+    """POLICY, what the engine alone does not catch: valid and probably not meant."""
+    text = TOOLS + '@id("never") forbid (principal in Role::"clerk", action, resource) when { false };'
+    assert [problem["is_warning"] for problem in gateway.check(text)] == [True]
+    ran = gateway.run("policy", "apply", str(gateway.folder / "checked"), "--why", "a test says so")
+    assert ran.returncode == 0
+    assert "warning: can never match: its condition is always false" in ran.stderr
+
+
+@pytest.mark.parametrize("demand", ['cap("tokens=3")'])
+def test_an_obligation_that_cannot_be_carried_out_here_denies(gateway: Outside, token: str, demand: str) -> None:
+    """POLICY, obligations: tokens of a tool are such."""
     gateway.policies(TOOLS.replace(" permit", f" @{demand} permit"))
     before = len(gateway.arrived())
     assert gateway.outcome(token, "vault", "tell", text="b") == "unavailable"

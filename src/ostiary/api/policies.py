@@ -209,7 +209,7 @@ async def history(
 @routes.post("/check")
 async def check(body: FilesBody, services: Given, _: Annotated[Caller, may("check", "policy")]) -> CheckedView:
     """Check policy files against the schema of now; nothing is changed."""
-    reviewed = await asyncio.to_thread(checks.check, body.files, services.registrar.registry)
+    reviewed = await asyncio.to_thread(checks.check, body.files, services.registrar.registry, services.engine.means)
     problems = [_problem(each) for each in (*reviewed.errors, *reviewed.warnings)]
     return CheckedView(reviewed.is_sound, len(reviewed.policies), problems)
 
@@ -290,7 +290,7 @@ async def show_policy(
 def _run_tables(services: Services, body: TestBody) -> list[tables.Outcome]:
     engine = services.engine
     if body.files is not None:
-        engine = PolicyEngine(clock_ns=services.clock.now_ns)
+        engine = PolicyEngine(services.engine.means, clock_ns=services.clock.now_ns)
         engine.load(services.registrar.registry, PolicyVersion(dict(body.files)))
     return [outcome for name, text in sorted(body.tables.items()) for outcome in tables.run(engine, tables.read(text, name))]
 

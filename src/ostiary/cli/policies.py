@@ -25,8 +25,7 @@ def check(path: Path, *, out: Out = PLAIN) -> int:
         out.one(found)
     else:
         for problem in found["problems"]:
-            kind = "warning: " if problem["is_warning"] else ""
-            out.one(f"{problem['file']}:{problem['line']}:{problem['column']}: {kind}{problem['message']}")
+            out.one(_place(problem))
         say(f"{found['policies']} policies, " + ("sound" if found["ok"] else "not sound: nothing was changed"))
     return 0 if found["ok"] else 1
 
@@ -58,7 +57,10 @@ def run_tables(*tables: Path, policies: Path | None = None, out: Out = PLAIN) ->
 @app.command
 def apply(path: Path, *, why: str = NO_REASON, out: Out = PLAIN) -> None:
     """Make these files the policy, if all of them are sound; otherwise nothing changes."""
-    found = Client.of_place().post("/v1/policies/apply", {"files": policy_files(path), "why": why})
+    client, files = Client.of_place(), policy_files(path)
+    found = client.post("/v1/policies/apply", {"files": files, "why": why})
+    for problem in client.post("/v1/policies/check", {"files": files})["problems"]:
+        say(_place(problem))
     out.done(f"policy revision {found['revision'][:12]} decides now", found)
 
 
@@ -177,3 +179,8 @@ def _arguments(text: str) -> Any:
     if not isinstance(found, dict):
         raise InvalidConfig("`--arguments` must be a JSON object")
     return found
+
+
+def _place(problem: dict[str, Any]) -> str:
+    kind = "warning: " if problem["is_warning"] else ""
+    return f"{problem['file']}:{problem['line']}:{problem['column']}: {kind}{problem['message']}"

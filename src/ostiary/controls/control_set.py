@@ -65,6 +65,16 @@ class ControlSet:
         self._spend = Spend(registry)
         self.limits = Limits(registry, now_ns, self._options.principal_rate, self._options.session_rate)
 
+    @property
+    def obligations(self) -> frozenset[str]:
+        """The obligations that are carried out here; `notify` only where somebody is set up to be told."""
+        return duties_of.NAMES if self._notify is not None else duties_of.NAMES - {"notify"}
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """The data classes that some detector finds."""
+        return self._scanner.classes
+
     def inspect(self, passage: Passage) -> Refusal | None:
         """Validate, strip what is hidden, and fill `passage.detected`, before the decision."""
         session, action = passage.acting

@@ -68,6 +68,11 @@ class Scanner:
         """The bytes of the compiled database."""
         return int(self._database.size())
 
+    @property
+    def classes(self) -> frozenset[str]:
+        """Every class that is found here, and what stands for several of them."""
+        return self._known
+
     def knows(self, name: str) -> bool:
         """Say whether `name` is a class that is found here, or stands for several of them, as `pii` does."""
         return name in self._known

@@ -8,10 +8,13 @@ from ostiary.core.errors import InvalidPolicy
 from ostiary.core.registry import Registry
 from ostiary.policy import cedar, guards, hints
 from ostiary.policy.entities import EntityGraph
+from ostiary.policy.obligations import Means, undoable
 from ostiary.policy.obligations import problems as annotation_problems
 from ostiary.policy.schema import PolicySchema, generate
 from ostiary.policy.source import Policy, Problem, read
 from ostiary.policy.values import nearest
+
+ANY = Means()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Review:
     """Wrong whatever the schema: syntax, ids, annotations."""
     misfits: tuple[tuple[Policy, Problem], ...] = ()
     """Wrong against this schema."""
+    undoable: tuple[tuple[Policy, Problem], ...] = ()
+    """Demands that nothing here can carry out."""
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -33,12 +38,12 @@ class Review:
     @property
     def is_sound(self) -> bool:
         """Say whether the policies may decide."""
-        return not self.broken and not self.misfits
+        return not self.broken and not self.misfits and not self.undoable
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """Everything that must be mended, in the order of the files."""
-        found = {*self.broken, *(problem for _, problem in self.misfits)}
+        found = {*self.broken, *(problem for _, problem in (*self.misfits, *self.undoable))}
         return tuple(sorted(found, key=lambda each: (each.file, each.line, each.column, each.message)))
 
     def error(self) -> InvalidPolicy:
@@ -46,21 +51,26 @@ class Review:
         return InvalidPolicy("\n".join(map(str, self.errors)), remedy="mend the lines named; nothing was changed")
 
 
-def review(files: Mapping[str, str], schema: PolicySchema) -> Review:
-    """Return what is wrong with some policy files, against a schema."""
+def review(files: Mapping[str, str], schema: PolicySchema, means: Means = ANY) -> Review:
+    """Return what is wrong with some policy files, against a schema and what obligations can be carried out with."""
     policies, broken = read(files)
     broken = [*broken, *_ids(policies), *_annotations(policies)]
     misfits = [*_types(policies, schema), *guards.misfits(policies, schema)]
-    return Review(tuple(policies), tuple(broken), tuple(misfits))
+    demands = [(policy, policy.problem(why, near)) for policy in policies for near, why in undoable(policy.annotations, means)]
+    known = {problem.line for problem in broken}
+    return Review(tuple(policies), tuple(broken), tuple(misfits), tuple(each for each in demands if each[1].line not in known))
 
 
-def check(files: Mapping[str, str], registry: Registry) -> Review:
+def check(files: Mapping[str, str], registry: Registry, means: Means = ANY) -> Review:
     """Return everything an author should know of some policy files, warnings too (`ostiary policy check`)."""
     schema = generate(registry)
-    found = review(files, schema)
+    found = review(files, schema, means)
     if not found.is_sound:
         return found
-    return replace(found, warnings=tuple(hints.warnings(found.policies, schema, EntityGraph(registry, schema))))
+    return replace(
+        found,
+        warnings=tuple(hints.warnings(found.policies, schema, EntityGraph(registry, schema), hints.labels(registry, means.classes or ()))),
+    )
 
 
 def _ids(policies: Sequence[Policy]) -> list[Problem]:

@@ -12,7 +12,7 @@ from ostiary.core.registry import Registry
 from ostiary.core.subject import Principal, Session
 from ostiary.policy import cedar, context
 from ostiary.policy.entities import Uid
-from ostiary.policy.obligations import OBLIGATIONS
+from ostiary.policy.obligations import Means
 from ostiary.policy.slicing import Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
 from ostiary.policy.verdict import Verdict, combine, hold_to
@@ -24,9 +24,11 @@ log = logging.getLogger("ostiary.policy")
 class PolicyEngine:
     """The policy decision point (`core.ports.PolicyEngine`). Until something is loaded, nothing is allowed."""
 
-    def __init__(self, *, obligations: frozenset[str] = frozenset(OBLIGATIONS), clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, means: Means | None = None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._snapshot: Snapshot | None = None
-        self._obligations = obligations
+        self.means = means or Means()
+        """What obligations can be carried out with: a version that demands more is refused, and a decision denied."""
+        self._obligations = self.means.obligations
         self._clock_ns = clock_ns
 
     @property
@@ -53,7 +55,7 @@ class PolicyEngine:
 
     def load(self, registry: Registry, policies: PolicyVersion) -> None:
         """Swap in a version over a registry snapshot. Raises InvalidPolicy, and nothing changes, when it was never valid."""
-        self.swap(prepare(registry, policies, self._snapshot))
+        self.swap(prepare(registry, policies, self._snapshot, self.means))
 
     def swap(self, ready: Snapshot) -> None:
         """Decide by `ready` from now on; requests under way keep the snapshot they began with."""

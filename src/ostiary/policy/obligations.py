@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ostiary.core.decision import ApprovalRule, Obligation
@@ -12,6 +13,16 @@ OBLIGATIONS = ("redact", "cap", "label", "notify", "record")
 APPROVALS = ("approval", "quorum", "expires", "four_eyes")
 """Annotations of a forbid that make it requestable."""
 KNOWN = ("id", "because", "shadow", *APPROVALS, *OBLIGATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is to carry obligations out with; the composition root asks the controls."""
+
+    obligations: frozenset[str] = frozenset(OBLIGATIONS)
+    classes: frozenset[str] | None = None
+    """The data classes that some detector finds; None when nobody said, and then any name passes."""
+
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_EXPIRY_S = 30 * 86400
@@ -78,6 +89,21 @@ def problems(effect: str, annotations: Mapping[str, str]) -> list[tuple[str, str
             found.append((name, f"`@{name}` belongs on a `permit`: it shapes what that allows"))
         elif name in APPROVALS and "approval" not in annotations:
             found.append((name, f'`@{name}` needs `@approval("group")` beside it'))
+    return found
+
+
+def undoable(annotations: Mapping[str, str], means: Means) -> list[tuple[str, str]]:
+    """Return the obligations that nothing here can carry out, so that a permit with them would only ever deny."""
+    found = []
+    for obligation in obligations_of(annotations):
+        if obligation.name not in means.obligations:
+            found.append((obligation.name, f"`@{obligation.name}`: nothing here can carry it out, so the permit would deny"))
+        elif obligation.name == "redact" and means.classes is not None:
+            found.extend(
+                (value, f"`@redact`: no detector finds the class `{value}`{nearest(value, means.classes)}")
+                for value in obligation.values
+                if value not in means.classes
+            )
     return found
 
 

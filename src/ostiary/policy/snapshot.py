@@ -7,8 +7,9 @@ from ostiary.core.action import Action
 from ostiary.core.registry import Registry
 from ostiary.core.subject import Principal
 from ostiary.policy import cedar
-from ostiary.policy.checks import Review, review
+from ostiary.policy.checks import ANY, Review, review
 from ostiary.policy.entities import REGISTERED, EntityGraph, Uid, principal_uid
+from ostiary.policy.obligations import Means
 from ostiary.policy.reading import mentions
 from ostiary.policy.schema import ActionShape, PolicySchema, generate
 from ostiary.policy.slicing import Chain, Index, Slice, actions_of
@@ -118,7 +119,7 @@ def _remember(known: dict[Key, cedar.Answer], key: Key, answer: cedar.Answer) ->
     return answer
 
 
-def prepare(registry: Registry, version: PolicyVersion, before: Snapshot | None = None) -> Snapshot:
+def prepare(registry: Registry, version: PolicyVersion, before: Snapshot | None = None, means: Means = ANY) -> Snapshot:
     """Return a version made ready to decide over a registry. Raises InvalidPolicy when it cannot be.
 
     `before` saves work when only people, roles or the like changed. Takes milliseconds, and most of a second for a
@@ -129,15 +130,15 @@ def prepare(registry: Registry, version: PolicyVersion, before: Snapshot | None 
     if known is not None and known.schema.revision == schema.revision and known.base == version:
         fitting = known
     else:
-        fitting = _fit(version, schema)
+        fitting = _fit(version, schema, means)
     graph = EntityGraph(registry, fitting.schema)
     deciding = [policy for policy in fitting.policies.values() if not policy.is_shadow]
     live = PolicyVersion(version.files, schema.revision, fitting.schema.fingerprints)
     return Snapshot(registry, fitting, graph, Index(deciding, fitting.schema, graph), live)
 
 
-def _fit(version: PolicyVersion, schema: PolicySchema) -> Fitting:
-    found = review(version.files, schema)
+def _fit(version: PolicyVersion, schema: PolicySchema, means: Means) -> Fitting:
+    found = review(version.files, schema, means)
     unfit = _unfit(found, version, schema)
     reasons = tuple(f"policy `{policy.id}` no longer fits: {why}" for policy, why in unfit)
     return Fitting(version, schema, {policy.id: policy for policy in found.policies}, reasons, _blocked(unfit, version, schema))
@@ -145,10 +146,11 @@ def _fit(version: PolicyVersion, schema: PolicySchema) -> Fitting:
 
 def _unfit(found: Review, version: PolicyVersion, schema: PolicySchema) -> list[tuple[Policy, str]]:
     """Return the policies that fitted the schema they were applied with and do not fit this one."""
-    if not found.is_sound and (found.is_broken or version.schema in ("", schema.revision)):
+    is_wrong = found.is_broken or (found.misfits and version.schema in ("", schema.revision))
+    if is_wrong or (found.undoable and not version.schema):
         raise found.error()
     lost = [(policy, f"`{action}` lost its argument `{name}`") for policy, action, name in _lost(found.policies, version, schema)]
-    return [*((policy, str(problem)) for policy, problem in found.misfits), *lost]
+    return [*((policy, str(problem)) for policy, problem in (*found.misfits, *found.undoable)), *lost]
 
 
 def _lost(policies: Sequence[Policy], version: PolicyVersion, schema: PolicySchema) -> Iterator[tuple[Policy, str, str]]:

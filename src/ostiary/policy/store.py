@@ -113,7 +113,7 @@ class PolicyStore:
     async def _prepare(self, registry: Registry, version: PolicyVersion) -> Snapshot:
         """Make ready beside the loop: a thousand policies take most of a second."""
         before = self._engine.snapshot if self._engine.is_loaded else None
-        return await asyncio.to_thread(prepare, registry, version, before)
+        return await asyncio.to_thread(prepare, registry, version, before, self._engine.means)
 
     async def _activate(self, version: PolicyVersion, by: str, why: str, verb: str) -> None:
         """Record, then store, then remember; the caller swaps the engine last. A failure leaves the old version deciding."""

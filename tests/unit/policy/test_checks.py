@@ -2,12 +2,14 @@
 
 import pytest
 
+from ostiary.controls.detectors import scanner
 from ostiary.core.action import Origins
 from ostiary.core.decision import Context, Effect
 from ostiary.core.errors import InvalidPolicy
 from ostiary.policy.checks import Review
 from ostiary.policy.checks import check as checked
 from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.obligations import Means
 from ostiary.policy.version import PolicyVersion
 from tests.support.policy import call, engine, registry, session
 
@@ -124,6 +126,46 @@ def test_warned_of(text: str, expected: str) -> None:
     assert found.is_sound
     assert any(expected in str(warning) for warning in found.warnings), "\n".join(map(str, found.warnings))
     assert all("warning: " in str(warning) for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('@id("a") permit (principal in Role::"clerk", action, resource) when { false };', "always false"),
+        ('@id("a") permit (principal in Role::"clerk", action, resource) unless { 1 == 1 || context.session.denied > 3 };', "always false"),
+        ('@id("a") permit (principal in Role::"clerk", action, resource) when { !(if true then "a" == "a" else true) };', "always false"),
+        ('@id("a") permit (principal, action, resource) when { true };', "permits without any condition to everyone"),
+        (
+            '@id("a") permit (principal, action, resource) when { principal in Role::"payerr" };',
+            '`Role::"payerr"` is nothing registered (nea',
+        ),
+        ('@id("a") @label("pho") permit (principal in Role::"clerk", action, resource);', "looks at the label `pho`: no policy, no model"),
+        ('@id("a") @cap("tokens=5") permit (principal in Role::"clerk", action, resource);', "only models answer in tokens"),
+    ],
+)
+def test_warned_of_what_is_certain(text: str, expected: str) -> None:
+    """R-P2: conditions that never hold or always do, labels nobody reads, caps that only deny."""
+    found = check(text)
+    assert found.is_sound
+    assert any(expected in str(warning) for warning in found.warnings), "\n".join(map(str, found.warnings))
+
+
+def test_a_label_that_some_policy_reads_is_meant() -> None:
+    """R-P2: a label of one's own is no mistake."""
+    reader = '@id("b") forbid (principal, action in Action::"external", resource) when { context.session.labels.contains("merger") };'
+    assert check(f'@id("a") @label("merger") permit (principal in Role::"clerk", action, resource); {reader}').warnings == ()
+
+
+def test_a_class_no_detector_finds_is_refused() -> None:
+    """R-P2, R-K2: with the detectors that run; a permit that could only deny does not load."""
+    means = Means(classes=scanner().classes)
+    text = '@id("a")\n@redact("pii, secrte") permit (principal in Role::"clerk", action, resource);'
+    (error,) = checked({"a.cedar": text}, registry(), means).errors
+    assert str(error) == "a.cedar:2:15: `@redact`: no detector finds the class `secrte` (nearest: `secret`)"
+    assert checked({"a.cedar": text.replace("secrte", "pii.card")}, registry(), means).is_sound
+    found = PolicyEngine(means)
+    with pytest.raises(InvalidPolicy, match="no detector finds"):
+        found.load(registry(), PolicyVersion({"a.cedar": text}))
 
 
 def test_no_warning_without_cause() -> None:

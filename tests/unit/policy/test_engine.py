@@ -4,8 +4,11 @@ import pytest
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
 from ostiary.core.decision import ApprovalRule, Context, Effect, Obligation
+from ostiary.core.errors import InvalidPolicy
 from ostiary.core.registry import Agent
 from ostiary.policy.engine import PolicyEngine
+from ostiary.policy.obligations import Means
+from ostiary.policy.schema import generate
 from ostiary.policy.version import PolicyVersion
 from tests.support.policy import UNTRUSTED, approval, call, decide, engine, registry, session
 
@@ -124,10 +127,16 @@ def test_obligations_of_all_links_add_up() -> None:
 
 
 def test_an_obligation_nothing_can_carry_out_denies() -> None:
-    """R-P2: an unknown obligation is never ignored."""
-    text = '@id("p") @record("witnessed") permit (principal, action, resource);'
-    assert decide(engine(text), PAY).effect is Effect.ALLOW
-    decision = decide(engine(text, obligations=frozenset({"redact"})), PAY)
+    """R-P2: an unknown obligation is never ignored: refused when it is applied, denied where an older version demands it."""
+    files = {"test.cedar": '@id("p") @record("witnessed") permit (principal, action, resource);'}
+    assert decide(engine(files), PAY).effect is Effect.ALLOW
+    found = PolicyEngine(Means(frozenset({"redact"})))
+    with pytest.raises(InvalidPolicy, match="`@record`: nothing here can carry it out"):
+        found.load(registry(), PolicyVersion(files))
+    assert not found.is_loaded
+    found.load(registry(), PolicyVersion(files, schema=generate(registry()).revision))
+    assert "nothing here can carry it out" in found.findings[0]
+    decision = decide(found, PAY)
     assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
 
 
