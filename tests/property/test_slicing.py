@@ -1,6 +1,7 @@
 """Slice, pruned and whole agree: for any policies and any request, the engine's question gets the answer of the full one."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +11,23 @@ from hypothesis import strategies as st
 
 from ostiary.core.action import Action, Origins, Resource
 from ostiary.core.decision import Context, Effect
-from ostiary.core.subject import Integrity, Session, SessionState
+from ostiary.core.registry import Zone
+from ostiary.core.subject import Integrity, Principal, Session, SessionState
 from ostiary.policy import cedar, context
 from ostiary.policy import engine as deciding
-from ostiary.policy.engine import PolicyEngine, ask
+from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.entities import Uid
 from ostiary.policy.slicing import share
+from ostiary.policy.verdict import Verdict
 from ostiary.policy.version import PolicyVersion
 from tests.support.policy import approval, call, registry, session
 
-OVER = registry()
+OVER = registry(
+    zones={
+        "finance": Zone("finance", agents=frozenset({"invoice-bot"}), servers=frozenset({"payments"})),
+        "hr": Zone("hr", users=frozenset({"bob"}), agents=frozenset({"helper"}), servers=frozenset({"files"})),
+    }
+)
 PRINCIPALS = [
     "principal",
     'principal in Role::"payer"',
@@ -45,10 +53,15 @@ RESOURCES = [
     "resource is Tool",
     'resource == Tool::"files/read"',
     'resource is Tool in Group::"payments"',
+    'resource in Zone::"finance"',
+    'resource is Tool in Zone::"hr"',
 ]
 CONDITIONS = [
     'context.arguments has amount && context.arguments.amount.greaterThan(decimal("100.0"))',
     'context.arguments has memo && context.arguments.memo like "*x*"',
+    'resource in Zone::"hr"',
+    'resource in Zone::"finance" || principal in Zone::"finance"',
+    'principal in Zone::"hr"',
     'context.origins has account && context.origins.account == "user"',
     '["user", "directory"].contains(context.control.origin)',
     'principal == User::"alice"',
@@ -150,6 +163,25 @@ def engine(text: str) -> PolicyEngine:
     return found
 
 
+STANDS = {"agent:invoice-bot": "finance", "user:bob": "hr", "agent:helper": "hr", "payments": "finance", "files": "hr"}
+
+
+def is_named(text: str, verdict: Verdict, zone: str) -> bool:
+    """Say, from the text alone, whether a permit that decided names a zone as the resource's: in its scope or in a `when`."""
+    permits = {policy.id for policy in (verdict.policies if verdict.is_allowed else verdict.permits)}
+    lines = [re.sub(r"unless {[^}]*}", "", line) for line in text.splitlines() if line.split('"')[1] in permits]
+    return any(f'resource in Zone::"{zone}"' in line or f'resource is Tool in Zone::"{zone}"' in line for line in lines)
+
+
+def enters(opened: Session, link: Principal, action: Action) -> str:
+    """Return the zone a link enters, by the table above."""
+    target = STANDS.get(action.name.partition("/")[0], "")
+    own = {each.name: STANDS.get(f"{each.kind}:{each.name}", "") for each in opened.subject.chain}
+    if not any(own.values()):
+        return target if link is opened.subject.actor else ""
+    return target if own[link.name] not in ("", target) else ""
+
+
 def asked_as(uid: Uid, action: Action, built: str) -> cedar.Question:
     return cedar.Question(uid, action.name, (action.resource.type, action.resource.id), built)
 
@@ -170,7 +202,7 @@ def test_slice_and_pruned_equal_the_whole(text: str, asked: list[tuple[Session, 
             if chain.union
             else None
         )
-        for _, uid, slice_ in chain.links:
+        for _, uid, slice_, _, _ in chain.links:
             resource = (action.resource.type, action.resource.id)
             pruned = found.evaluate(slice_, asked_as(uid, action, context.build(slice_.plan, facts)))
             shared = share(together, slice_)
@@ -192,26 +224,32 @@ def test_slice_and_pruned_equal_the_whole(text: str, asked: list[tuple[Session, 
             assert sorted(pruned.reasons) == sorted(said["id_annotations_by_reason"][name] for name in said["reason"])
             assert len(pruned.errors) == len(said["errors"])
         if together:
-            alone = [found.evaluate(slice_, asked_as(uid, action, context.build(slice_.plan, facts))) for _, uid, slice_ in chain.links]
+            alone = [
+                found.evaluate(slice_, asked_as(uid, action, context.build(slice_.plan, facts))) for _, uid, slice_, _, _ in chain.links
+            ]
             assert bool(together.errors) == any(answer.errors for answer in alone)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(policies(), requests())
 def test_a_decision_is_never_wider_than_its_links(text: str, asked: tuple[Session, Action, Origins, Context]) -> None:
-    """R-P2, R-B4: an allow means every link was allowed; a hold means every link is permitted but for requestable forbids."""
+    """R-P2, R-P5, R-B4: an allow means every link was allowed and nobody enters a zone unnamed; a hold means every link is permitted but for requestable forbids."""
     opened, action, origins, about = asked
     found = engine(text)
     found._clock_ns = lambda: round(about.at * 1e9)  # a listing and a call of the same moment: a session's age is known to both
     decision = found.decide(opened, action, origins, about)
     shape = found.snapshot.schema.actions[action.name]
     facts = context.Facts(opened, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
-    verdicts = [verdict for link in opened.subject.chain for verdict in ask(found.snapshot, (link,), action, facts)]
+    chain = found.snapshot.chain(opened.subject.chain, action)
+    verdicts = [deciding._ask(found.snapshot, link, action, facts, None) for link in chain.links]
+    entering = [enters(opened, verdict.link, action) for verdict in verdicts]
+    is_shut = any(zone and not is_named(text, verdict, zone) for verdict, zone in zip(verdicts, entering, strict=True))
     if decision.effect is Effect.ALLOW or about.approval is None:
-        assert (decision.effect is Effect.ALLOW) == all(verdict.is_allowed for verdict in verdicts)
+        assert (decision.effect is Effect.ALLOW) == (all(verdict.is_allowed for verdict in verdicts) and not is_shut)
     if decision.effect is Effect.HOLD:
         assert decision.approvals
         assert all(verdict.is_allowed or all(policy.approval for policy in verdict.policies) for verdict in verdicts)
+        assert not is_shut
     if decision.effect is not Effect.DENY:
         assert found.may_see(opened, call(action.name)), "a listing must show what a call is allowed or held for"
     if found.may_see(opened, call(action.name)):

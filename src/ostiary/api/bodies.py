@@ -127,6 +127,17 @@ class SourceBody(Body):
     unsafe_plaintext: bool = False
 
 
+class ZoneBody(Body):
+    """A zone: who and what stands in it."""
+
+    users: Words = []
+    agents: Words = []
+    servers: Words = []
+    models: Words = []
+    apis: Words = []
+    sources: Words = []
+
+
 def registered(noun: str, name: str, body: Body, registry: Registry) -> Registered:
     """Return the registered value a body describes, checked as a declaration is. Raises InvalidConfig."""
     plain = body.model_dump(by_alias=True, exclude_unset=True, exclude={"prompt_digest"})

@@ -1,4 +1,4 @@
-"""What is registered and simple: groups, models, servers, apis, sources; and users with their way in."""
+"""What is registered and simple: groups, models, servers, apis, sources, zones; and users with their way in."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
-from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, registered
+from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, ZoneBody, registered
 from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Why, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
-from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User
+from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User, Zone
 from ostiary.core.subject import Status
 from ostiary.governance.declaration import dependents, retired
 from ostiary.governance.registrar import RegistryChange
@@ -108,6 +108,7 @@ models = registry_router("models", "model", Model, ModelBody)
 servers = registry_router("servers", "server", Server, ServerBody)
 apis = registry_router("apis", "api", Api, ApiBody)
 sources = registry_router("sources", "source", Source, SourceBody)
+zones = registry_router("zones", "zone", Zone, ZoneBody)
 users = registry_router("users", "user", User, UserBody)
 
 
@@ -159,4 +160,4 @@ async def issue_link(name: Name, body: LinkBody, services: Given, caller: Annota
     return LinkView(user=name, secret=secret, expires_in_s=ttl_s)
 
 
-ROUTERS = (users, groups, models, servers, apis, sources)
+ROUTERS = (users, groups, models, servers, apis, sources, zones)

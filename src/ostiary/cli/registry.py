@@ -1,4 +1,4 @@
-"""Models, servers, apis, sources and groups: list, show, register, retire."""
+"""Models, servers, apis, sources, groups and zones: list, show, register, retire."""
 
 from typing import Annotated, Any, Literal
 
@@ -46,6 +46,9 @@ servers = registry_app("server", "servers", ("name", "url", "command", "trust", 
 apis = registry_app("api", "apis", ("name", "url", "methods", "rate"), "External HTTP APIs.")
 sources = registry_app("source", "sources", ("name", "declaration"), "Data sources.")
 groups = registry_app("group", "groups", ("name", "tools"), "Named sets of tools, and of people and agents.")
+zones = registry_app(
+    "zone", "zones", ("name", "agents", "users", "servers", "models", "apis", "sources"), "Zones: parts of the company kept apart."
+)
 
 
 @models.command(name="register")
@@ -186,3 +189,30 @@ def register_source(
 def register_group(name: str, *, tool: Words = None, why: str = "", replace: Flag = False, out: Out = PLAIN) -> None:
     """Register a group of tools (`--tool payments/pay`, repeated)."""
     register("groups", name, {"tools": tool}, out, why=why, replace=replace)
+
+
+@zones.command(name="register")
+def register_zone(
+    name: str,
+    *,
+    user: Words = None,
+    agent: Words = None,
+    server: Words = None,
+    model: Words = None,
+    api: Words = None,
+    source: Words = None,
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register a zone with who and what stands in it; repeat an option for several. Entering it then needs a policy that names it.
+
+    Parameters
+    ----------
+    server:
+        An MCP server; its tools stand where it stands.
+    replace:
+        Change one that is registered already: its members are those given now.
+    """
+    body = {"users": user, "agents": agent, "servers": server, "models": model, "apis": api, "sources": source}
+    register("zones", name, body, out, why=why, replace=replace)

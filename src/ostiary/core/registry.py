@@ -147,6 +147,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """A part of the company kept apart from the rest: entering it needs a policy that names it (R-P5).
+
+    Members are names of the registry; a tool stands where its server stands. What is in no zone is open to all.
+    """
+
+    name: str
+    users: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    servers: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    apis: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A data source; `declaration` is kept as declared until data doors exist."""
 
@@ -169,6 +185,7 @@ class Registry:
     """By `server/tool`."""
     apis: Mapping[str, Api] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
+    zones: Mapping[str, Zone] = field(default_factory=dict)
 
     def user_principal(self, name: str) -> Principal | None:
         """Return the registered user `name` as a principal."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from ostiary.core.errors import InvalidConfig
 from ostiary.core.ids import is_name
-from ostiary.core.registry import Agent, Registry, User
+from ostiary.core.registry import Agent, Registry, User, Zone
 from ostiary.core.subject import Status
 from ostiary.governance import checklist
 from ostiary.governance.registrar import NOUNS, Registered, RegistryChange, plain
-from ostiary.governance.shapes import SHAPES, Fields, prompt_path
+from ostiary.governance.shapes import SHAPES, ZONED, Fields, prompt_path
 from ostiary.governance.strict_yaml import Node, parse
 from ostiary.settings import nearest
 
@@ -169,7 +169,13 @@ def retired(noun: str, name: str, registry: Registry) -> list[RegistryChange]:
 
 
 def dependents(noun: str, name: str, registry: Registry) -> list[str]:
-    """Return who still needs a thing: it cannot be retired before them."""
+    """Return who still needs a thing, and which zone it stands in: it cannot be retired before them."""
+    zones = [zone for zone in registry.zones.values() if noun in ZONED and name in getattr(zone, noun)]
+    is_kept = noun in ("users", "agents")
+    return _needing(noun, name, registry) + [f"zone `{zone.name}`" for zone in zones if not is_kept]
+
+
+def _needing(noun: str, name: str, registry: Registry) -> list[str]:
     live = [agent for agent in registry.agents.values() if agent.status is not Status.RETIRED]
     if noun == "users":
         return [f"agent `{agent.name}`" for agent in live if agent.owner == name]
@@ -347,6 +353,8 @@ def _check_references(declared: Declared, after: Registry) -> None:
         if isinstance(value, Agent | User):
             for group in sorted(value.groups):
                 _must_exist(node, "groups", group, noun="groups", known=set(after.groups), what=f"`{name}`")
+        if isinstance(value, Zone):
+            _check_zone(node, value, after)
     for group_name, group_value in declared.things.get("groups", {}).items():
         for tool in sorted(getattr(group_value, "tools", ())):
             server = tool.partition("/")[0]
@@ -358,6 +366,19 @@ def _check_references(declared: Declared, after: Registry) -> None:
                 known=set(after.servers),
                 what=f"group `{group_name}`",
             )
+
+
+def _check_zone(node: Node, zone: Zone, after: Registry) -> None:
+    """Everything in a zone is registered, and stands in no other: two answers to where it is would be none."""
+    for noun in ZONED:
+        for member in sorted(getattr(zone, noun)):
+            _must_exist(node, noun, member, noun=noun, known=set(getattr(after, noun)), what=f"zone `{zone.name}`")
+            for other in after.zones.values():
+                if other.name != zone.name and member in getattr(other, noun):
+                    place = node.value.get(noun, node) if isinstance(node.value, dict) else node
+                    place.refuse(
+                        f"`{member}` stands in zone `{other.name}` and in zone `{zone.name}`", remedy="leave it in one, or in none"
+                    )
 
 
 def _active_users(registry: Registry) -> set[str]:

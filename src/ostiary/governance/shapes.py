@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ostiary.core.errors import InvalidAction
 from ostiary.core.ids import is_name
-from ostiary.core.registry import Agent, Api, Group, Model, Profile, Server, Source, User
+from ostiary.core.registry import Agent, Api, Group, Model, Profile, Server, Source, User, Zone
 from ostiary.governance.strict_yaml import Node, kind_of
 from ostiary.identity.scopes import parse_scopes
 from ostiary.settings import is_loopback, nearest
@@ -28,6 +28,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROVIDERS = frozenset({"openai", "anthropic"})
 TRUST = frozenset({"trusted", "untrusted"})
 EFFECTS = frozenset({"read", "reversible", "irreversible"})
+ZONED = ("users", "agents", "servers", "models", "apis", "sources")
+"""What can stand in a zone."""
 _POINTER = "secret:"
 
 
@@ -353,6 +355,12 @@ def source(name: str, node: Node) -> Source:
     return Source(name, node.plain())
 
 
+def zone(name: str, node: Node) -> Zone:
+    """Return the declared zone: who and what stands in it."""
+    fields = Fields(f"zone `{name}`", node, " ".join(ZONED))
+    return Zone(name, **{noun: frozenset(fields.names(noun)) for noun in ZONED})
+
+
 SHAPES: dict[str, Read] = {
     "users": user,
     "groups": group,
@@ -361,5 +369,6 @@ SHAPES: dict[str, Read] = {
     "servers": server,
     "apis": api,
     "sources": source,
+    "zones": zone,
 }
 """How each noun of the registry is read."""

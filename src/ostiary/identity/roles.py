@@ -6,10 +6,10 @@ from typing import Final
 READ: Final = frozenset({"list", "show"})
 REGISTER: Final = READ | {"register", "change", "retire"}
 NOUNS: Final = frozenset(
-    {"user", "group", "agent", "model", "server", "tool", "api", "source", "session", "key", "operator", "policy", "approval",
+    {"user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "session", "key", "operator", "policy", "approval",
      "audit", "notice", "secret", "settings", "registry"}
 )  # fmt: skip
-_REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source")
+_REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source", "zone")
 
 GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     # Runs the gateway: registers and wires. Reads no sealed records, approves nothing, writes no policy.

@@ -15,7 +15,7 @@ from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import Means
 from ostiary.policy.slicing import Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
-from ostiary.policy.verdict import Verdict, combine, hold_to
+from ostiary.policy.verdict import Verdict, combine, hold_to, hold_to_zones
 from ostiary.policy.version import PolicyVersion
 
 log = logging.getLogger("ostiary.policy")
@@ -121,7 +121,7 @@ def ask(found: Snapshot, links: Sequence[Principal], action: Action, facts: cont
     """Ask for every link; where one question answers for all of them, once."""
     chain = found.chain(links, action)
     whole = found.evaluate(chain.union, _question(chain.links[-1].uid, chain.union, action, facts)) if chain.union else None
-    return [_ask(found, link, action, facts, whole) for link in chain.links]
+    return [hold_to_zones(_ask(found, link, action, facts, whole), link) for link in chain.links]
 
 
 def _ask(found: Snapshot, link: Link, action: Action, facts: context.Facts, whole: cedar.Answer | None) -> Verdict:
@@ -141,14 +141,14 @@ def _question(uid: Uid, slice_: Slice, action: Action, facts: context.Facts) -> 
 
 def _could(found: Snapshot, slice_: Slice, links: Sequence[Link], action: Action, facts: context.Facts) -> bool:
     """Say whether some arguments, origins and approval would let these links through."""
-    if not all(link.slice.permits for link in links):
+    if not all(link.permits for link in links):
         return False
     for approved in (False, True) if any(name == "approval" for name, _ in slice_.plan) else (False,):
         built = context.unknown(slice_.plan, facts, approval=approved)
         answer = found.preview(slice_, cedar.Question(links[-1].uid, action.name, (action.resource.type, action.resource.id), built))
         holding = slice_.permits.intersection((*answer.reasons, *answer.residuals))
         is_forbidden = not slice_.permits.issuperset(answer.reasons)
-        if not answer.errors and not is_forbidden and all(link.slice.permits & holding for link in links):
+        if not answer.errors and not is_forbidden and all(link.permits & holding for link in links):
             return True
     return False
 

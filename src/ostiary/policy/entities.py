@@ -13,8 +13,10 @@ from ostiary.policy.values import entity
 
 Uid = tuple[str, str]
 """An entity's type and id."""
-REGISTERED = frozenset({"User", "Agent", "Process", "Model", "Server", "Tool", "Api", "Source"})
+REGISTERED = frozenset({"User", "Agent", "Process", "Model", "Server", "Tool", "Api", "Source", "Zone"})
 """Types whose every entity is in the registry: another id means nothing."""
+_NOWHERE: frozenset[str] = frozenset()
+_ZONED = {"users": "User", "agents": "Agent", "servers": "Server", "models": "Model", "apis": "Api", "sources": "Source"}
 KINDS: Mapping[PrincipalKind, str] = {
     PrincipalKind.USER: "User",
     PrincipalKind.AGENT: "Agent",
@@ -27,13 +29,21 @@ class EntityGraph:
     """Every registered entity, for Cedar (`handle`) and for slicing (`within`)."""
 
     def __init__(self, registry: Registry, schema: PolicySchema) -> None:
-        documents = list(_documents(registry, schema))
+        zones = _zones(registry)
+        documents = [*_documents(registry, schema), *(_document("Zone", name, {}) for name in registry.zones)]
+        for document in documents:
+            document["parents"] += [{"type": "Zone", "id": name} for name in sorted(zones.get(_uid(document["uid"]), ()))]
+        self._zones = {uid: frozenset(names) for uid, names in zones.items()}
         self.handle = cedar.Entities.from_json_str(canonical(documents).decode(), schema.handle, release_gil=True)
         self._parents: dict[Uid, frozenset[Uid]] = {_uid(each["uid"]): frozenset(map(_uid, each["parents"])) for each in documents}
 
     def within(self, uid: Uid) -> frozenset[Uid]:
         """Return the entity and everything it is in. Nothing here nests deeper than one step."""
         return self._parents.get(uid, frozenset()) | {uid}
+
+    def zones(self, uid: Uid) -> frozenset[str]:
+        """Return the zones an entity stands in: one, or none."""
+        return self._zones.get(uid, _NOWHERE)
 
     def has(self, uid: Uid) -> bool:
         """Say whether the entity is registered."""
@@ -52,6 +62,19 @@ def principal_uid(principal: Principal) -> Uid:
 
 def _uid(document: Mapping[str, str]) -> Uid:
     return document["type"], document["id"]
+
+
+def _zones(registry: Registry) -> dict[Uid, set[str]]:
+    """Return the zones of whoever and whatever stands in one; a tool stands where its server does."""
+    found: dict[Uid, set[str]] = {}
+    for zone in registry.zones.values():
+        for noun, kind in _ZONED.items():
+            for member in getattr(zone, noun):
+                found.setdefault((kind, member), set()).add(zone.name)
+    for tool in registry.tools.values():
+        if (names := found.get(("Server", tool.server))) is not None:
+            found["Tool", tool.id] = names
+    return found
 
 
 def _documents(registry: Registry, schema: PolicySchema) -> Iterable[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """May X do Y to Z: the answer, and the lines of policy that say so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ostiary.core.action import Action
@@ -12,6 +12,7 @@ from ostiary.policy.cases import Case
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.slicing import Link
 from ostiary.policy.snapshot import Snapshot
+from ostiary.policy.verdict import crossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,15 @@ def _without_arguments(engine: PolicyEngine, found: Snapshot, session: Session, 
         effect, names = "depends", [*reasons, *(name for answer in answers for name in answer.residuals)]
     else:
         effect, names = ("hold", forbids) if forbids else ("allow", reasons)
-    why = "" if names else "no policy permits it to every link of the chain"
+    why = "" if names else _lacking(links)
     return Explanation(effect, _sentence(effect, session, action, why), _deciding(found, session, action, names))
+
+
+def _lacking(links: Sequence[Link]) -> str:
+    """Say why nothing answers for a chain: a zone that nobody names, or no permit."""
+    if all(link.slice.permits for link in links) and (shut := [(link.principal, link.entering) for link in links if not link.permits]):
+        return "; ".join(crossing(shut))
+    return "no policy permits it to every link of the chain"
 
 
 def _partly(found: Snapshot, session: Session, link: Link, action: Action, case: Case) -> cedar.Answer:

@@ -13,7 +13,7 @@ from ostiary.policy.slicing import actions_of
 from ostiary.policy.source import Policy, Problem
 from ostiary.policy.values import nearest
 
-_REGISTERED = ("User", "Agent", "Role", "Group", "Model", "Server", "Tool", "Api", "Source")
+_REGISTERED = ("User", "Agent", "Role", "Group", "Model", "Server", "Tool", "Api", "Source", "Zone")
 """Types whose entities all come from the registry, so that an unknown id matches nothing."""
 _IN_TOKENS = frozenset({"generate", "embed"})
 

@@ -12,6 +12,7 @@ from cedarpy import _internal as cedar
 from cedarpy import pst
 
 from ostiary.core.subject import Principal
+from ostiary.policy import zoning
 from ostiary.policy.cedar import Answer
 from ostiary.policy.context import plan
 from ostiary.policy.entities import EntityGraph, Uid, principal_uid
@@ -50,6 +51,10 @@ class Link(NamedTuple):
     principal: Principal
     uid: Uid
     slice: Slice
+    entering: frozenset[str]
+    """The zones of the resource that this link does not stand in."""
+    permits: frozenset[str]
+    """The permits that count: of a link that enters a zone, only those that name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,12 @@ class Index:
 
     def chain(self, principals: Sequence[Principal], action: str, resource: Uid) -> Chain:
         """Return the slices of a chain; together, unless a policy looks at the principal beyond its scope."""
-        uids = [(principal, principal_uid(principal)) for principal in principals]
-        links = tuple(Link(principal, uid, self.find(uid, action, resource)) for principal, uid in uids)
+        uids = [principal_uid(principal) for principal in principals]
+        entering = zoning.entered(self._graph, uids, action, resource)
+        links = tuple(
+            _link(principal, uid, self.find(uid, action, resource), zones)
+            for principal, uid, zones in zip(principals, uids, entering, strict=True)
+        )
         if len(links) < 2 or any(link.slice.reads_principal for link in links):
             return Chain(links, None)
         policies = {name: policy for link in links for name, policy in link.slice.policies.items()}
@@ -114,6 +123,11 @@ class Index:
                 self._slices.clear()
             known = self._slices[key] = Slice(policies)
         return known
+
+
+def _link(principal: Principal, uid: Uid, slice_: Slice, entering: frozenset[str]) -> Link:
+    permits = frozenset(name for name in slice_.permits if entering <= slice_.policies[name].zones) if entering else slice_.permits
+    return Link(principal, uid, slice_, entering, permits)
 
 
 def policy_set(policies: Iterable[Policy]) -> Any:

@@ -12,7 +12,7 @@ from cedarpy import pst
 
 from ostiary.core.decision import ApprovalRule, Obligation
 from ostiary.policy.obligations import approval_rule, obligations_of
-from ostiary.policy.reading import mentions
+from ostiary.policy.reading import mentions, resource_zones
 
 MAX_FILE_BYTES = 1_000_000
 MAX_NESTING = 32
@@ -79,6 +79,11 @@ class Policy:
     def reads_origin(self) -> bool:
         """Say whether it looks at where arguments came from."""
         return any(not path or path[0] in ("control", "origins") for path in mentions(self.node))
+
+    @cached_property
+    def zones(self) -> frozenset[str]:
+        """The zones that this policy says the resource may be in: those it names."""
+        return resource_zones(self.node)
 
     @cached_property
     def approval(self) -> ApprovalRule | None:

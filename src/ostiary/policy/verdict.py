@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Approval, ApprovalRule, Decision, Effect
-from ostiary.core.subject import Principal, Session
+from ostiary.core.subject import Principal, PrincipalKind, Session
 from ostiary.policy.obligations import add_up
+from ostiary.policy.slicing import Link
 from ostiary.policy.source import Policy
 
 log = logging.getLogger("ostiary.policy")
@@ -35,6 +36,8 @@ class Verdict:
     permits: tuple[Policy, ...] = ()
     """Of a requestable deny: what permits it once the forbids are lifted."""
     is_requestable: bool = False
+    entering: frozenset[str] = frozenset()
+    """The zones that stand in the way: nothing that permits the action names them."""
 
 
 def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins: Origins, known: frozenset[str]) -> Decision:
@@ -90,7 +93,34 @@ def _failed(revision: str, verdicts: Sequence[Verdict]) -> Decision:
     return Decision(Effect.DENY, "unavailable", _ids(policies), (why,), revision, remedy="an operator must mend the policy")
 
 
+def hold_to_zones(verdict: Verdict, link: Link) -> Verdict:
+    """Return what a link was told, or its refusal when it enters a zone that nothing which permits it names."""
+    if not link.entering or not (verdict.is_allowed or verdict.is_requestable):
+        return verdict
+    permits = verdict.policies if verdict.is_allowed else verdict.permits
+    if any(policy.id in link.permits for policy in permits):
+        return verdict
+    forbids = () if verdict.is_allowed else verdict.policies
+    return replace(verdict, is_allowed=False, is_requestable=False, policies=forbids, permits=(), entering=link.entering)
+
+
+def crossing(links: Iterable[tuple[Principal, frozenset[str]]]) -> tuple[str, str]:
+    """Return why zones stand in the way of some links, and what would change it."""
+    found = list(links)
+    who = " and ".join("the user" if link.kind is PrincipalKind.USER else f"{link.kind} `{link.name}`" for link, _ in found)
+    zones = sorted(frozenset().union(*(zones for _, zones in found)))
+    named = " and ".join(f"`{zone}`" for zone in zones)
+    spelled = " or ".join(f'`resource in Zone::"{zone}"`' for zone in zones)
+    return (
+        f"{who} would enter zone {named}, and no policy that permits it names that zone",
+        f"an operator can write {spelled} into a policy that permits it, or put who acts and what is acted on into one zone",
+    )
+
+
 def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Origins) -> Decision:
+    if all(verdict.entering for verdict in refused):
+        why, remedy = crossing((verdict.link, verdict.entering) for verdict in refused)
+        return Decision(Effect.DENY, "forbidden", (), (why,), revision, remedy=remedy)
     forbids = [policy for verdict in refused for policy in verdict.policies if policy.approval is None]
     if not forbids:
         return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))

@@ -1,0 +1,25 @@
+"""Who enters which zone: what keeps one part of the company from reaching into another by a rule that did not mean it (R-P5).
+
+A link enters the zones of the resource that it does not stand in itself. A link without a zone goes along with those that
+have one; where nobody has one, the actor comes from outside. What a link is permitted counts only if one of the permits
+that decided names the zones it enters.
+"""
+
+from collections.abc import Sequence
+
+from ostiary.policy.entities import EntityGraph, Uid
+
+LENDING = "open_session"
+"""Lends rights and enters nothing: each action of the session is asked for every link."""
+_NONE: frozenset[str] = frozenset()
+
+
+def entered(graph: EntityGraph, chain: Sequence[Uid], action: str, resource: Uid) -> tuple[frozenset[str], ...]:
+    """Return for each link of a chain, the actor last, the zones it enters by acting on a resource."""
+    target = graph.zones(resource)
+    if not target or action == LENDING:
+        return (_NONE,) * len(chain)
+    standing = [graph.zones(uid) for uid in chain]
+    if not any(standing):
+        return (*(_NONE,) * (len(chain) - 1), target)
+    return tuple(target - zones if zones else _NONE for zones in standing)
