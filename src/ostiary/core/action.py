@@ -85,3 +85,5 @@ class Origins:
     """The control arguments with an origin that is not safe."""
     control_arguments: frozenset[str] = frozenset()
     """Which of the arguments are control arguments."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """For each unsafe argument, where its value was seen: `mail/read id=7`."""

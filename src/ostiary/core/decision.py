@@ -55,6 +55,8 @@ class Decision:
     approvals: tuple[ApprovalRule, ...] = ()
     """For a hold: what must be approved."""
     remedy: str = ""
+    arguments: tuple[str, ...] = ()
+    """The arguments whose origin decided against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Refusal:
     approval: Mapping[str, Any] | None = None
     """For `held`: `{id, url, expires_at}`."""
     retry_after_s: float | None = None
+    arguments: tuple[Mapping[str, str], ...] = ()
+    """What is wrong with where arguments came from: `{argument, origin, seen_in}` each."""
 
     def problem(self, decision: str) -> dict[str, Any]:
         """Return the problem details of this refusal; `decision` is the decision id."""
@@ -84,6 +88,8 @@ class Refusal:
         }
         if self.approval is not None:
             body["approval"] = dict(self.approval)
+        if self.arguments:
+            body["arguments"] = [dict(each) for each in self.arguments]
         return body
 
 

@@ -208,8 +208,8 @@ class Pipeline:
             return None
         if decision.effect is Effect.HOLD:
             approval = await self._ports.approvals.hold(passage)
-            return approval if isinstance(approval, Refusal) else self._refused(decision, "held", approval=approval)
-        return self._refused(decision, decision.code or "not_granted")
+            return approval if isinstance(approval, Refusal) else self._refused(passage, decision, "held", approval=approval)
+        return self._refused(passage, decision, decision.code or "not_granted")
 
     async def _control(self, passage: Passage) -> Refusal | None:
         refusal = self._ports.controls.shape(passage)
@@ -224,9 +224,14 @@ class Pipeline:
         session, _ = passage.acting
         return self._ports.identity.standing(session)
 
-    def _refused(self, decision: Decision, code: str, **rest: Any) -> Refusal:
+    def _refused(self, passage: Passage, decision: Decision, code: str, **rest: Any) -> Refusal:
         detail = "; ".join(decision.reasons) or CODES[code]
-        return refuse(code, detail, policies=decision.policies, remedy=decision.remedy, **rest)
+        origins = passage.origins
+        arguments = tuple(
+            {"argument": name, "origin": origins.arguments.get(name, "untrusted"), "seen_in": origins.sources.get(name, "")}
+            for name in decision.arguments
+        )
+        return refuse(code, detail, policies=decision.policies, remedy=decision.remedy, arguments=arguments, **rest)
 
     def _intent(self, passage: Passage) -> Entry:
         action, decision, refusal = passage.action, passage.decision, passage.refusal

@@ -58,7 +58,9 @@ def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins:
     held = [policy for verdict in verdicts if verdict.is_requestable for policy in verdict.policies]
     if held:
         rules = _rules(held)
-        return Decision(Effect.HOLD, "held", _ids(held), _because(held), revision, obligations, rules, _ask(rules))
+        named = _named(held, origins)
+        reasons = (*_because(held), *(came_from(name, origins) for name in named))
+        return Decision(Effect.HOLD, "held", _ids(held), reasons, revision, obligations, rules, _ask(rules), named)
     return Decision(Effect.ALLOW, "", _ids(permits), _because(permits), revision, obligations)
 
 
@@ -125,17 +127,33 @@ def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Or
     if not forbids:
         return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
     ids, reasons = _ids(forbids), _because(forbids)
-    if origins.unsafe and any(policy.reads_origin for policy in forbids):
-        return Decision(Effect.DENY, "untrusted_argument", ids, reasons, revision, remedy=_source(origins))
+    if named := _named(forbids, origins):
+        reasons = (*reasons, *(came_from(name, origins) for name in named))
+        return Decision(Effect.DENY, "untrusted_argument", ids, reasons, revision, remedy=_acceptable(named, origins), arguments=named)
     return Decision(
         Effect.DENY, "forbidden", ids, reasons, revision, remedy=f"no approval lifts {', '.join(ids)}: its reason says when it applies"
     )
 
 
-def _source(origins: Origins) -> str:
+def _named(forbids: Iterable[Policy], origins: Origins) -> tuple[str, ...]:
+    """Return the arguments whose origin these policies may have looked at."""
+    return tuple(sorted(origins.unsafe)) if origins.unsafe and any(policy.reads_origin for policy in forbids) else ()
+
+
+def came_from(name: str, origins: Origins) -> str:
+    """Say where an argument came from, and in which answer its value was seen."""
+    seen = origins.sources.get(name, "")
+    where = f", seen in the answer of `{seen}`" if "/" in seen else f", seen in {seen}" if seen.startswith("one of") else ""
+    return f"`{name}` came {_FROM.get(origins.arguments.get(name, 'untrusted'), 'from elsewhere')}{where}"
+
+
+def _acceptable(named: Sequence[str], origins: Origins) -> str:
     """Name each argument, where it came from, and what would make it acceptable."""
-    found = [f"`{name}` came {_FROM.get(origins.arguments.get(name, 'untrusted'), 'from elsewhere')}" for name in sorted(origins.unsafe)]
-    return f"argument {', '.join(found)}: it must be named in the user's own request or stand in a trusted list"
+    found = "; ".join(came_from(name, origins) for name in named)
+    lend = any("/" in origins.sources.get(name, "") for name in named)
+    ways = ["the user names it in their own request", "it stands in a trusted list"]
+    ways += ["the user lends trust to where it stands (ostiary session lend)"] if lend else []
+    return f"argument {found}: acceptable when {', or '.join(ways)}"
 
 
 def _grant(action: Action) -> str:

@@ -196,4 +196,6 @@ def members(refusal: Refusal, decision: str) -> dict[str, Any]:
     extra: dict[str, Any] = {"code": refusal.code, "decision": decision, "policies": list(refusal.policies), "remedy": refusal.remedy}
     if refusal.approval is not None:
         extra["approval"] = dict(refusal.approval)
+    if refusal.arguments:
+        extra["arguments"] = [dict(each) for each in refusal.arguments]
     return extra

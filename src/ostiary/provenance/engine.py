@@ -22,6 +22,8 @@ from ostiary.provenance.users_words import hear
 MAX_SESSIONS = 4_096
 MAX_VALUES = 500_000
 """Values and tokens of all sessions together (about 70 MB); past it, the sessions longest without an answer are dropped."""
+MAX_SHOWN = 40
+"""Longest name of an object, in characters, that the place of a value is told with."""
 DIRECTORY = Source("directory", "the registered users")
 
 
@@ -67,10 +69,14 @@ class Provenance:
         )
         found: dict[str, str] = {}
         control: dict[str, str] = {}
+        sources: dict[str, str] = {}
         for name, value in action.arguments.items():
             rule = properties.get(name, {})
             if name in profile.control or name not in properties:
-                control[name] = found[name] = tracer.argument(name, value, rule).origin
+                source = tracer.argument(name, value, rule)
+                control[name] = found[name] = source.origin
+                if source.origin not in SAFE:
+                    sources[name] = source.name
                 continue
             source, bad = tracer.payload(value, name, rule)
             if name not in profile.payload:
@@ -78,12 +84,8 @@ class Provenance:
             found[name] = source.origin
             if bad is not None:
                 control[name] = found[name] = worst((source.origin, bad.origin))
-        return Origins(
-            arguments=found,
-            control=worst(control.values()),
-            unsafe=frozenset(name for name, origin in control.items() if origin not in SAFE),
-            control_arguments=frozenset(control),
-        )
+                sources[name] = bad.name
+        return Origins(found, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
     def absorb(self, passage: Passage, content: Any) -> frozenset[str]:
         """Take an answer's values and labels onto the session; return the labels it brought."""
@@ -173,19 +175,6 @@ class Provenance:
             for kind, value, place in known
         ]
 
-    def explain(self, session: Session, action: Action) -> list[dict[str, Any]]:
-        """Return, for each argument that is not safe, its origin, where the value was seen, and what would make it acceptable."""
-        origins = self.trace(session, action)
-        flow = self._flow(session)
-        registry = self._source.registry
-        tool = registry.tools.get(action.name)
-        tracer = Tracer(flow.index, self._directory(registry), flow.years, _server_of(action))
-        findings = []
-        for name in sorted(origins.unsafe):
-            source = tracer.argument(name, action.arguments[name], self._properties(tool).get(name, {}))
-            findings.append({"argument": name, "origin": origins.arguments[name], "source": source.name, "remedy": _remedy(name)})
-        return findings
-
     def _values(self, flow: Flow, passage: Passage, source: Server | Model | None, profile: Profile | None, content: Any) -> bool:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""
         _, action = passage.acting
@@ -193,7 +182,7 @@ class Provenance:
         lend(
             index, action, passage.origins, content, flow.lent, is_trusted=is_trusted(source) and profile is not None and profile.confirmed
         )
-        somebody = index.source("untrusted", action.name)
+        somebody = index.source("untrusted", place_of(action) if index.has_room_for_sources else tool_of(action))
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
             texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
             absorbing.note_text(index, texts, somebody)
@@ -321,6 +310,21 @@ def _server_of(action: Action) -> str:
     return action.resource.id if action.resource.type == "Server" else action.name.partition("/")[0]
 
 
+def tool_of(action: Action) -> str:
+    """Return what answered: `mail/read`, `mail/read_resource`."""
+    return action.name if "/" in action.name else f"{_server_of(action)}/{action.name}"
+
+
+def place_of(action: Action) -> str:
+    """Return where an answer's values stand, as people are told: `mail/read id=7`, the tool and the first short name it was asked for."""
+    for name, value in action.arguments.items():
+        if isinstance(value, str | int) and is_naming(name):
+            text = str(value)
+            if 0 < len(text) <= MAX_SHOWN and text.isprintable():
+                return f"{tool_of(action)} {name}={text}"
+    return tool_of(action)
+
+
 def _demanded(passage: Passage) -> frozenset[str]:
     """Return the labels the deciding permits put on the answer (`@label`)."""
     if passage.decision is None:
@@ -343,13 +347,6 @@ def _asks_by_name(origins: Origins, action: Action) -> bool:
         return False
     meant = {name for name, origin in origins.arguments.items() if origin in {"user", "attested", "lent"}}
     return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in meant)
-
-
-def _remedy(name: str) -> str:
-    return (
-        f"`{name}` must be named by the user, stand in a trusted directory, or be a vouched field of an object the user named; "
-        "or a person approves this action"
-    )
 
 
 def _dump(flow: Flow) -> bytes:

@@ -107,6 +107,11 @@ class ValueIndex:
         """True once anything was dropped: from then on what is not known is `untrusted`."""
         return self._has_forgotten or self._seen.has_forgotten
 
+    @property
+    def has_room_for_sources(self) -> bool:
+        """Say whether each object may still have a name of its own; else each tool has one."""
+        return len(self.sources) < MAX_SOURCES - 55
+
     def forget_some(self) -> None:
         """Note that content entered which was not remembered."""
         self._has_forgotten = True

@@ -1,5 +1,7 @@
 """The decision: every link asked, errors deny, holds only where a person can lift what stands in the way."""
 
+from dataclasses import replace
+
 import pytest
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
@@ -110,6 +112,22 @@ def test_an_untrusted_argument_is_named_with_its_origin_and_its_remedy() -> None
     assert decision.code == "untrusted_argument"
     assert "`account` came from somebody's text" in decision.remedy
     assert "trusted list" in decision.remedy
+    assert decision.arguments == ("account",)
+
+
+def test_a_denial_and_a_hold_say_in_which_answer_the_value_was_seen() -> None:
+    """R-K1: the approver and the caller both read it; a hold that looks at no origin does not."""
+    seen = replace(UNTRUSTED, sources={"account": "mail/read id=7"})
+    told = "`account` came from somebody's text, seen in the answer of `mail/read id=7`"
+    decision = decide(PAYERS + ORIGIN, PAY, origins=seen)
+    assert told in decision.reasons
+    assert told in decision.remedy
+    assert "ostiary session lend" in decision.remedy
+    requestable = ORIGIN.replace("forbid", '@approval("finance") forbid')
+    held = decide(PAYERS + requestable, PAY, origins=seen)
+    assert (held.effect, held.arguments) == (Effect.HOLD, ("account",))
+    assert told in held.reasons
+    assert decide(PAYERS + LIMIT, PAY_MUCH, origins=seen).arguments == ()
 
 
 def test_obligations_of_all_links_add_up() -> None:
