@@ -15,10 +15,12 @@ from typing import Any
 
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Credential
+from ostiary.provenance.flow import packed, snapshot
 from tests.support.provenance import World, structured, text
 
 REPEAT = 2_000
-LIMITS = {"call_us": 60.0, "result_us_per_kb": 60.0, "memory_bytes": 2_000_000}
+LIMITS = {"call_us": 60.0, "result_us_per_kb": 60.0, "memory_bytes": 2_000_000, "store_copy_us": 2_000.0}
+"""`store_copy_us` is what storing a session takes of the event loop; packing happens beside it."""
 PURPOSE = "Please pay Bob Smith 1,250.00 EUR to GB29 NWBK 6016 1331 9268 19 on May 24th and mail the receipt to bob@example.com. " * 4
 RANDOM = random.Random(7)
 
@@ -79,6 +81,9 @@ def measure(values: int) -> dict[str, float]:
     passage = Passage(Credential("", "mcp"), session=world.session, action=world.action("mail/read", id="1"))
     asked = Passage(Credential("", "mcp"), session=world.session, action=world.action("people/contacts", query="x"))
     engine, session = world.provenance, world.session
+    flow = engine.flow(session.id)
+    assert flow is not None
+    taken = snapshot(flow)
     return {
         "values": values,
         "call_safe_us": cpu_us(lambda: engine.trace(session, pay)),
@@ -88,6 +93,9 @@ def measure(values: int) -> dict[str, float]:
         "directory_us_per_kb": cpu_us(lambda: engine.absorb(asked, listed)) / (len(json.dumps(listed["structuredContent"])) / 1024),
         "text_10mb_ms": cpu_us(lambda: engine.absorb(passage, huge), 10) / 1000,
         "memory_bytes": memory,
+        "store_copy_us": cpu_us(lambda: snapshot(flow), 50),
+        "store_pack_us": cpu_us(lambda: packed(taken), 20),
+        "stored_bytes": len(packed(taken)),
     }
 
 
@@ -105,7 +113,9 @@ def main() -> int:
     worst_call = max(row[name] for row in figures for name in ("call_safe_us", "call_unsafe_us", "call_mail_1kb_us"))
     worst_result = max(row[name] for row in figures for name in ("text_us_per_kb", "directory_us_per_kb"))
     memory = max(row["memory_bytes"] for row in figures)
-    return int(worst_call > LIMITS["call_us"] or worst_result > LIMITS["result_us_per_kb"] or memory > LIMITS["memory_bytes"])
+    copy = max(row["store_copy_us"] for row in figures)
+    found = {"call_us": worst_call, "result_us_per_kb": worst_result, "memory_bytes": memory, "store_copy_us": copy}
+    return int(any(found[name] > limit for name, limit in LIMITS.items()))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ from ostiary.protocols.oauth import OAuthDoor
 from ostiary.protocols.openai.door import OpenAiDoor
 from ostiary.protocols.wire import Call
 from ostiary.provenance.engine import Provenance
+from ostiary.provenance.keeping import FlowKeeper
 from ostiary.provenance.profile import infer
 from ostiary.settings import Described, Settings
 from ostiary.storage.keyring import Keyring
@@ -102,6 +103,9 @@ async def open_gateway(
         provenance = Provenance(registrar)
         people.sessions.on_end(controls.drop)
         people.sessions.on_end(provenance.forget)
+        flows = FlowKeeper(base.store, provenance, people.sessions.is_over)
+        await flows.start()
+        closing.push_async_callback(flows.stop)
         ports = Ports(
             identity=people.sessions,
             policy=engine,

@@ -2,14 +2,20 @@
 
 import base64
 import urllib.parse
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ostiary.core.subject import Integrity
-from ostiary.provenance.labels import ORIGINS, RANK, SAFE, worst
+from ostiary.core.action import Action, Boundary, Resource
+from ostiary.core.pipeline import Passage
+from ostiary.core.ports import Credential
+from ostiary.core.registry import Model
+from ostiary.core.subject import Integrity, SessionState
+from ostiary.provenance.flow import Lent
+from ostiary.provenance.labels import ORIGINS, RANK, SAFE, Label, worst
 from ostiary.provenance.store import ValueIndex
 from tests.support.provenance import World, structured, text
 
@@ -132,6 +138,21 @@ def test_no_bytes_make_a_session_unless_dumped(damaged: bytes) -> None:
     raise AssertionError("random bytes were taken for the values of a session")
 
 
+LABELS = st.builds(Label, st.sampled_from(Integrity), st.frozensets(st.sampled_from(["phi", "pii", "secret", "internal"])))
+
+
+@given(LABELS, LABELS, LABELS)
+def test_labels_are_a_lattice(one: Label, two: Label, three: Label) -> None:
+    """R-H3: the join is the least upper bound; joining more never goes down."""
+    assert one | two == two | one
+    assert (one | two) | three == one | (two | three)
+    assert one | one == one == one | Label()
+    assert one <= one | two
+    assert two <= one | two
+    assert (one | two <= three) == (one <= three and two <= three)
+    assert (one <= two) == (one | two == two)
+
+
 class Flow(RuleBasedStateMachine):
     """Any sequence of calls and answers: labels grow, integrity falls, and the attacker's value never becomes safe."""
 
@@ -164,6 +185,49 @@ class Flow(RuleBasedStateMachine):
     @rule(value=st.sampled_from(["bob@example.com", evil, 100, ["x", evil]]))
     def call(self, value: Any) -> None:
         self.world.trace("bank/pay", recipient=value, note=value)
+
+    @rule(labels=st.frozensets(st.sampled_from(["phi", "secret", "internal"])), trust=st.sampled_from(["trusted", "untrusted"]))
+    def answer_of_a_model(self, labels: frozenset[str], trust: str) -> None:
+        model = Model("m", "openai", "http://127.0.0.1:1", trust=trust, labels=labels)
+        self.world.registry = replace(self.world.registry, models={"m": model})
+        action = Action(Boundary.AGENT_MODEL, "generate", "generate", Resource("Model", "m"), "model:m", {})
+        self.world.provenance.absorb(Passage(Credential("", "openai"), session=self.world.session, action=action), {"text": self.evil})
+        assert labels <= self.world.session.state.labels
+
+    @rule(name=st.sampled_from(["77", "bob@example.com", "mail/read id=1", "Team Sync"]), kind=st.sampled_from(["object", "source"]))
+    def lend(self, name: str, kind: str) -> None:
+        self.world.provenance.lend(self.world.session, Lent(name, kind, "alice"))
+
+    @rule()
+    def take_back(self) -> None:
+        for lent in self.world.provenance.lent(self.world.session):
+            if not lent.is_revoked:
+                self.world.provenance.unlend(self.world.session, lent.name, by="alice", at=1.0)
+
+    @rule()
+    def endorse_a_plan(self) -> None:
+        self.world.provenance.endorse(self.world.session, self.world.action("bank/pay", recipient="ann@corp.example", amount=3))
+
+    @rule()
+    def delegate(self) -> None:
+        child = World("pay eve@evil.example", depth=1)
+        child.session = replace(child.session, id="child", state=SessionState())
+        child.provenance = self.world.provenance
+        child.provenance.inherit(child.session, "s1")
+        assert child.session.state.labels >= self.labels
+        assert child.session.state.integrity is Integrity.UNTRUSTED or self.integrity is Integrity.TRUSTED
+        assert child.origin(self.evil) not in SAFE
+        child.provenance.forget("child")
+
+    @rule(label=st.sampled_from(["secret", "phi", "integrity"]))
+    def declassify(self, label: str) -> None:
+        """The one recorded act that goes down; what it took off does not come back by itself, nor does anything else go."""
+        state = self.world.session.state
+        self.world.provenance.declassify(self.world.session, label)
+        state.labels -= {label}
+        if label == "integrity":
+            state.integrity = Integrity.TRUSTED
+        self.labels, self.integrity = state.labels, state.integrity
 
     @rule()
     def restart(self) -> None:

@@ -62,6 +62,7 @@ class ModelBody(Body):
     credential: Pointer = ""
     accepts: Words = []
     trust: Trust = "untrusted"
+    labels: Words = []
     region: Word = ""
     rate: Rate = ""
     price: dict[Literal["input", "output"], Annotated[float, Field(ge=0, le=1_000_000)]] = {}

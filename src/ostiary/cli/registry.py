@@ -61,6 +61,7 @@ def register_model(
     credential: str = "",
     accepts: Words = None,
     trust: Literal["trusted", "untrusted"] = "untrusted",
+    label: Words = None,
     region: str = "",
     rate: str = "",
     input_price: float = 0.0,
@@ -78,6 +79,8 @@ def register_model(
         `secret:NAME`; seal the value first with `ostiary secret set NAME`.
     accepts:
         A confidentiality label it may receive; repeat for several.
+    label:
+        A confidentiality label on all it answers; repeat for several.
     rate:
         As `10/s`, `100/m`.
     input_price:
@@ -89,7 +92,7 @@ def register_model(
     """
     body = {
         "provider": provider, "url": url, "upstream_name": upstream_name, "credential": credential, "accepts": accepts,
-        "trust": trust, "region": region, "rate": rate, "unsafe_plaintext": unsafe_plaintext,
+        "trust": trust, "labels": label, "region": region, "rate": rate, "unsafe_plaintext": unsafe_plaintext,
         "price": {"input": input_price, "output": output_price},
     }  # fmt: skip
     register("models", name, body, out, why=why, replace=replace)

@@ -59,6 +59,8 @@ class Model:
     accepts: frozenset[str] = frozenset()
     """Confidentiality labels it may receive."""
     trust: str = "untrusted"
+    labels: frozenset[str] = frozenset()
+    """Confidentiality labels on all it answers."""
     region: str = ""
     rate: str = ""
     input_price: int = 0

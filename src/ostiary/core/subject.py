@@ -91,6 +91,8 @@ class SessionState:
     actions: int = 0
     denied: int = 0
     spent: int = 0
+    answers: int = 0
+    """Answers whose values entered: what is kept of them beside the session is whole only when it counts as many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

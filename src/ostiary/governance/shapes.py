@@ -243,7 +243,9 @@ def _scopes(fields: Fields) -> tuple[str, ...]:
 
 def model(name: str, node: Node) -> Model:
     """Return the declared model."""
-    fields = Fields(f"model `{name}`", node, "provider url upstream_name credential accepts trust region rate price unsafe_plaintext")
+    fields = Fields(
+        f"model `{name}`", node, "provider url upstream_name credential accepts trust labels region rate price unsafe_plaintext"
+    )
     is_unsafe = fields.flag("unsafe_plaintext")
     asked, answered = fields.prices()
     return Model(
@@ -254,6 +256,7 @@ def model(name: str, node: Node) -> Model:
         credential=fields.secret("credential"),
         accepts=fields.words("accepts"),
         trust=fields.choice("trust", TRUST, "untrusted"),
+        labels=fields.words("labels"),
         region=fields.text("region"),
         rate=fields.rate(),
         input_price=asked,

@@ -54,6 +54,7 @@ class SessionDocument:
     spent: int = 0
     integrity: Integrity = Integrity.TRUSTED
     labels: frozenset[str] = frozenset()
+    answers: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +79,7 @@ class Live:
         kept, state = self.kept, self.session.state
         return (
             state.actions > kept.actions
+            or state.answers > kept.answers
             or state.spent > kept.spent
             or state.denied > kept.denied
             or not kept.at_work
@@ -96,6 +98,7 @@ class Live:
             actions=state.actions + (room if limits.actions is None else limits.actions // 16),
             spent=state.spent + (_AHEAD_SPEND if limits.spend is None else limits.spend // 16),
             denied=state.denied + _AHEAD_DENIED,
+            answers=state.answers + room,
             labels=state.labels,
             integrity=state.integrity,
         )
@@ -103,7 +106,7 @@ class Live:
     def exact(self) -> SessionDocument:
         """Return the document of a session at rest."""
         state = self.session.state
-        rest = {"labels": state.labels, "integrity": state.integrity}
+        rest = {"labels": state.labels, "integrity": state.integrity, "answers": state.answers}
         return replace(self.kept, at_work=False, actions=state.actions, denied=state.denied, spent=state.spent, **rest)  # type: ignore[arg-type]
 
 
@@ -189,7 +192,7 @@ def recover(document: SessionDocument, registry: Registry) -> SessionState:
     if document.at_work:
         labels |= _reachable_labels(document.scopes, registry)
         integrity = Integrity.UNTRUSTED
-    return SessionState(integrity, labels, document.actions, document.denied, document.spent)
+    return SessionState(integrity, labels, document.actions, document.denied, document.spent, document.answers)
 
 
 def _reachable_labels(scopes: tuple[str, ...], registry: Registry) -> frozenset[str]:

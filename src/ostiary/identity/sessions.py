@@ -215,6 +215,11 @@ class Sessions:
         live = self._live.get(session_id)
         return live is not None and self._standing(live) is None
 
+    def is_over(self, session_id: str) -> bool:
+        """Say whether a session will never act again: ended, past its end, or not known."""
+        live = self._live.get(session_id)
+        return live is None or bool(live.kept.ended) or self._backing.now() >= live.kept.expires_at
+
     def session(self, session_id: str) -> Session | None:
         """Return the session with its state, for who must show or continue it."""
         live = self._live.get(session_id)

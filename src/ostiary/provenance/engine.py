@@ -1,21 +1,21 @@
 """The information flow of every session: origins for each action, labels and values from each answer."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ostiary.core.action import Action, Boundary, Origins
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
-from ostiary.core.registry import Model, Profile, Registry, Server, Tool
+from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing
-from ostiary.provenance.labels import SAFE, is_tainting, is_trusted, join, labels_of_classes, source_labels, worst
+from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
+from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
-from ostiary.provenance.profile import infer, is_naming, properties_of
-from ostiary.provenance.store import Source, ValueIndex
+from ostiary.provenance.meaning import Meanings
+from ostiary.provenance.profile import is_naming
+from ostiary.provenance.store import Source
 from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
 
@@ -24,22 +24,8 @@ MAX_VALUES = 500_000
 """Values and tokens of all sessions together (about 70 MB); past it, the sessions longest without an answer are dropped."""
 MAX_SHOWN = 40
 """Longest name of an object, in characters, that the place of a value is told with."""
+PLAN = Lent("an approved plan", "plan")
 DIRECTORY = Source("directory", "the registered users")
-
-
-@dataclass(slots=True)
-class Flow:
-    """What is known of one session."""
-
-    index: ValueIndex = field(default_factory=ValueIndex)
-    labels: frozenset[str] = frozenset()
-    integrity: Integrity = Integrity.TRUSTED
-    years: frozenset[int] = frozenset()
-    is_heard: bool = False
-    is_joined: bool = False
-    """False until labels kept over a restart are on the session again."""
-    lent: dict[str, str] = field(default_factory=dict)
-    """Keys of the objects the user lent trust to, and how they were named."""
 
 
 class Provenance:
@@ -50,9 +36,9 @@ class Provenance:
         self._max_sessions = max_sessions
         self._flows: dict[str, Flow] = {}
         self._listed: tuple[Registry | None, Mapping[str, Source]] = (None, {})
-        self._profiles: dict[str, Profile] = {}
+        self._meanings = Meanings()
         self._answers = 0
-        self._rules: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self._changed: Callable[[str], None] = _nobody
 
     def trace(self, session: Session, action: Action) -> Origins:
         """Return the origin of each argument (POLICY.md, `context.origins`, `context.control`)."""
@@ -61,31 +47,31 @@ class Provenance:
             return Origins(dict.fromkeys(action.arguments, "model"))
         registry = self._source.registry
         tool = registry.tools.get(action.name)
-        profile = self._profile(registry, tool, action)
-        properties = self._properties(tool)
+        profile = self._meanings.profile(registry, tool, action)
+        properties = self._meanings.properties(tool)
         server = _server_of(action)
         tracer = Tracer(
             flow.index, self._directory(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
         )
-        found: dict[str, str] = {}
+        origins: dict[str, str] = {}
         control: dict[str, str] = {}
         sources: dict[str, str] = {}
         for name, value in action.arguments.items():
             rule = properties.get(name, {})
             if name in profile.control or name not in properties:
                 source = tracer.argument(name, value, rule)
-                control[name] = found[name] = source.origin
+                control[name] = origins[name] = source.origin
                 if source.origin not in SAFE:
                     sources[name] = source.name
                 continue
             source, bad = tracer.payload(value, name, rule)
             if name not in profile.payload:
                 source = tracer.argument(name, value, rule)
-            found[name] = source.origin
+            origins[name] = source.origin
             if bad is not None:
-                control[name] = found[name] = worst((source.origin, bad.origin))
+                control[name] = origins[name] = worst((source.origin, bad.origin))
                 sources[name] = bad.name
-        return Origins(found, worst(control.values()), frozenset(sources), frozenset(control), sources)
+        return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
     def absorb(self, passage: Passage, content: Any) -> frozenset[str]:
         """Take an answer's values and labels onto the session; return the labels it brought."""
@@ -93,46 +79,65 @@ class Provenance:
         flow = self._flow(session)
         registry = self._source.registry
         if action.boundary is Boundary.AGENT_MODEL:
-            source: Server | Model | None = registry.models.get(action.resource.id)
-            tool = profile = None
-            tainted = not is_trusted(source)
+            brought = carried(registry.models.get(action.resource.id))
         else:
-            source = registry.servers.get(_server_of(action))
+            server = registry.servers.get(_server_of(action))
             tool = registry.tools.get(action.name)
-            profile = self._profile(registry, tool, action) if tool is not None else None
-            tainted = self._values(flow, passage, source, profile, content)
-        labels = source_labels(source, profile) | labels_of_classes(passage.detected) | _demanded(passage)
-        tainted = tainted or is_tainting(passage.detected)
-        integrity = Integrity.UNTRUSTED if tainted else Integrity.TRUSTED
-        self._keep(session.id, flow)
-        join(session.state, labels, integrity)
-        flow.labels |= labels
-        flow.integrity = Integrity.UNTRUSTED if tainted else flow.integrity
-        return labels
+            profile = self._meanings.profile(registry, tool, action) if tool is not None else None
+            brought = carried(server, profile)
+            if self._values(flow, passage, server, profile, content):
+                brought |= UNTRUSTED
+        brought |= found(passage.detected) | Label(confidentiality=_demanded(passage))
+        self._keep(session, flow)
+        join(session.state, brought)
+        flow.label |= brought
+        return brought.confidentiality
 
     def hear(self, session: Session, text: str) -> None:
         """Take further words the user said to the agent in this session as the user's own."""
         hear(self._flow(session).index, text, opened_at=session.opened_at)
+        self._changed(session.id)
 
-    def lend(self, session: Session, name: str) -> None:
-        """Lend trust, for this session, to the one object of this name, number or address (issue: lent trust).
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Call `changed` with the id of each session of which more is known, or nothing any more."""
+        self._changed = changed
 
-        Values of an answer that is that object become `lent`. Call it only for what a person decided.
+    def lend(self, session: Session, lent: Lent) -> None:
+        """Lend trust, for this session, to one object of this name, number or address, or to what one place answers.
+
+        Values of an answer that is that object become `lent` when it is read from now on. Call it only for what a person
+        decided. Raises Conflict past the limit.
         """
-        flow = self._flow(session)
-        if len(flow.lent) < 64:
-            for key in (*absorbing.keys_of(name, "", ""), *absorbing.keys_of(name, "id", "")):
-                flow.lent[key] = name
+        self._flow(session).add(lent)
+        self._changed(session.id)
 
-    def endorse(self, session: Session, action: Action) -> None:
-        """Lend trust, for this session, to the control values of an action a person approved as a plan, not as one call."""
-        origins = self.trace(session, action)
-        index, server = self._flow(session).index, _server_of(action)
-        source = index.source("lent", "an approved plan")
-        rules = self._properties(self._source.registry.tools.get(action.name))
+    def unlend(self, session: Session, name: str, *, by: str, at: float, reason: str = "") -> Lent:
+        """Take lent trust back, whoever lent it: it counts no more from the next action on. Raises NotFound."""
+        revoked = self._flow(session).revoke(name, by, at, reason)
+        self._changed(session.id)
+        return revoked
+
+    def lent(self, session: Session) -> list[Lent]:
+        """Return what trust is or was lent to in the session."""
+        return self._flow(session).all_lent()
+
+    def endorse(self, session: Session, action: Action, lent: Lent = PLAN) -> None:
+        """Lend trust, for this session, to the unsafe values of an action a person approved as a plan, not as one call."""
+        origins, flow = self.trace(session, action), self._flow(session)
+        flow.add(lent)
+        server, source = _server_of(action), flow.index.source("lent", lent.name)
+        rules = self._meanings.properties(self._source.registry.tools.get(action.name))
         for name in origins.unsafe & action.arguments.keys():
             for leaf in leaves(name, action.arguments[name], rules.get(name, {})):
-                index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
+                flow.index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
+        self._changed(session.id)
+
+    def declassify(self, session: Session, label: str) -> None:
+        """Take a label off what this session is known to have met, as a person decided."""
+        flow = self._flow(session)
+        integrity = Integrity.TRUSTED if label == INTEGRITY else flow.label.integrity
+        flow.label = Label(integrity, flow.label.confidentiality - {label})
+        self._changed(session.id)
 
     def inherit(self, child: Session, parent_id: str) -> None:
         """Let a delegated session begin with what its parent knows; its own purpose was written by an agent and adds nothing.
@@ -142,26 +147,33 @@ class Provenance:
         parent = self._flows.get(parent_id)
         if parent is None:
             raise ValueError(f"nothing is known of the parent session `{parent_id}`")
-        self._flows[child.id] = _load(_dump(parent))
+        flow = self._flows[child.id] = unpacked(packed(snapshot(parent)))
+        flow.answers = child.state.answers
         self._flow(child)
+        self._changed(child.id)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session, when it ends."""
-        self._flows.pop(session_id, None)
+        if self._flows.pop(session_id, None) is not None:
+            self._changed(session_id)
+
+    def flow(self, session_id: str) -> Flow | None:
+        """Return what is known of a session, for who stores or shows it."""
+        return self._flows.get(session_id)
 
     def dump(self, session_id: str) -> bytes:
         """Return what is known of a session as bytes; empty when nothing is."""
         flow = self._flows.get(session_id)
-        return b"" if flow is None else _dump(flow)
+        return b"" if flow is None else packed(snapshot(flow))
 
     def load(self, session_id: str, dumped: bytes) -> None:
         """Take up a session where `dump` left it. Raises ValueError, and then the session counts as forgetful."""
         try:
-            self._flows[session_id] = _load(dumped)
+            self._flows[session_id] = unpacked(dumped)
         except ValueError:
             flow = self._flows.setdefault(session_id, Flow())
             flow.index.forget_some()
-            flow.integrity = Integrity.UNTRUSTED
+            flow.label |= UNTRUSTED
             raise
 
     def describe(self, session: Session) -> list[dict[str, Any]]:
@@ -175,14 +187,14 @@ class Provenance:
             for kind, value, place in known
         ]
 
-    def _values(self, flow: Flow, passage: Passage, source: Server | Model | None, profile: Profile | None, content: Any) -> bool:
+    def _values(self, flow: Flow, passage: Passage, source: Server | None, profile: Profile | None, content: Any) -> bool:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""
         _, action = passage.acting
         index = flow.index
-        lend(
-            index, action, passage.origins, content, flow.lent, is_trusted=is_trusted(source) and profile is not None and profile.confirmed
-        )
-        somebody = index.source("untrusted", place_of(action) if index.has_room_for_sources else tool_of(action))
+        is_vouched = is_trusted(source) and profile is not None and profile.confirmed
+        place = place_of(action) if index.has_room_for_sources else tool_of(action)
+        lend(flow, action, passage.origins, content, place, is_trusted=is_vouched)
+        somebody = index.source("untrusted", place)
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
             texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
             absorbing.note_text(index, texts, somebody)
@@ -205,26 +217,39 @@ class Provenance:
         absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
 
-    def _keep(self, session_id: str, flow: Flow) -> None:
-        """Keep memory bounded over all sessions; a dropped one begins again, forgetful, from the user's words."""
-        self._flows[session_id] = self._flows.pop(session_id, flow)
+    def _keep(self, session: Session, flow: Flow) -> None:
+        """Count the answer, and keep memory bounded over all sessions; a dropped one begins again, forgetful, from the user's words."""
+        session.state.answers += 1
+        flow.answers = session.state.answers
+        self._flows[session.id] = self._flows.pop(session.id, flow)
+        self._changed(session.id)
         self._answers += 1
         if self._answers % 64 == 0:
             total = sum(len(each.index) for each in self._flows.values())
             while total > MAX_VALUES and len(self._flows) > 1:
-                total -= len(self._flows.pop(next(iter(self._flows))).index)
+                total -= self._drop()
+
+    def _drop(self) -> int:
+        """Drop the session longest without an answer; return how many values it had."""
+        session_id = next(iter(self._flows))
+        size = len(self._flows.pop(session_id).index)
+        self._changed(session_id)
+        return size
 
     def _flow(self, session: Session) -> Flow:
         flow = self._flows.get(session.id)
         if flow is None:
             if len(self._flows) >= self._max_sessions:
-                self._flows.pop(next(iter(self._flows)))
-            flow = self._flows[session.id] = Flow()
+                self._drop()
+            flow = self._flows[session.id] = Flow(answers=session.state.answers)
             if session.state.actions > 0:
                 flow.index.forget_some()
         if not flow.is_joined:
             flow.is_joined = True
-            join(session.state, flow.labels, flow.integrity)
+            if flow.answers != session.state.answers:
+                flow.index.forget_some()
+                flow.answers = session.state.answers
+            join(session.state, flow.label)
         if not flow.is_heard:
             self._begin(flow, session)
         return flow
@@ -241,53 +266,14 @@ class Provenance:
         if session.subject.user is None and agent is not None and agent.purpose == session.purpose:
             hear(flow.index, session.purpose, opened_at=session.opened_at)
 
-    def _profile(self, registry: Registry, tool: Tool | None, action: Action) -> Profile:
-        """Return the tool's profile; where nobody confirmed one, everything not plainly prose decides."""
-        if tool is None:
-            return Profile(control=frozenset(action.arguments))
-        server = registry.servers.get(tool.server)
-        declared = server.profiles.get(tool.name) if server is not None else None
-        profile = declared or tool.profile
-        if profile.confirmed and (profile.control or profile.payload or profile.effect == "read"):
-            return profile
-        guess = self._profiles.get(tool.digest)
-        if guess is None:
-            if len(self._profiles) > 10_000:
-                self._profiles.clear()
-            guess = self._profiles[tool.digest] = infer(tool.definition)
-        if profile.confirmed:
-            return Profile(
-                profile.effect,
-                profile.external,
-                guess.control,
-                guess.payload,
-                profile.attested,
-                profile.directory,
-                profile.labels,
-                confirmed=True,
-            )
-        known = self._properties(tool)
-        unknown = frozenset(name for name in action.arguments if name not in known)
-        return Profile(
-            profile.effect, profile.external, guess.control | profile.control | unknown, guess.payload, labels=profile.labels | guess.labels
-        )
-
-    def _properties(self, tool: Tool | None) -> Mapping[str, Mapping[str, Any]]:
-        """Return what the tool's pinned schema says of each argument."""
-        if tool is None:
-            return {}
-        found = self._rules.get(tool.digest)
-        if found is None:
-            if len(self._rules) > 10_000:
-                self._rules.clear()
-            schema = tool.definition.get("inputSchema")
-            found = self._rules[tool.digest] = properties_of(schema) if isinstance(schema, Mapping) else {}
-        return found
-
     def _directory(self, registry: Registry) -> Mapping[str, Source]:
         if self._listed[0] is not registry:
             self._listed = (registry, {f"e:{user.email.lower()}": DIRECTORY for user in registry.users.values() if user.email})
         return self._listed[1]
+
+
+def _nobody(_: str) -> None:
+    """Nobody keeps what changes."""
 
 
 _KINDS = {
@@ -347,32 +333,3 @@ def _asks_by_name(origins: Origins, action: Action) -> bool:
         return False
     meant = {name for name, origin in origins.arguments.items() if origin in {"user", "attested", "lent"}}
     return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in meant)
-
-
-def _dump(flow: Flow) -> bytes:
-    head = {
-        "labels": sorted(flow.labels),
-        "integrity": flow.integrity.value,
-        "years": sorted(flow.years),
-        "heard": flow.is_heard,
-        "lent": flow.lent,
-    }
-    return json.dumps(head, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n" + flow.index.dump()
-
-
-def _load(dumped: bytes) -> Flow:
-    head, separator, body = dumped.partition(b"\n")
-    if not separator:
-        raise ValueError("not the values of a session: no head")
-    try:
-        state = json.loads(head.decode("utf-8", "surrogatepass"))
-        return Flow(
-            index=ValueIndex.load(body),
-            labels=frozenset(map(str, state["labels"])),
-            integrity=Integrity(state["integrity"]),
-            years=frozenset(map(int, state["years"])),
-            is_heard=bool(state["heard"]),
-            lent={str(key): str(name) for key, name in dict(state["lent"]).items()},
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not the values of a session: {error}") from error

@@ -1,8 +1,16 @@
-"""The lattice of labels, declared once: what content brings onto a session, which only ever grows."""
+"""The lattice of labels, declared once: what content brings onto a session, which only ever grows.
 
-from collections.abc import Iterable
+A label is a pair: integrity (trusted below untrusted) and a set of confidentiality labels (ordered by inclusion). Joining
+two takes the worse integrity and all of both sets. Sources, servers, models and tools carry labels for all they return;
+detectors and permits (`@label`) add. Only `Provenance.declassify`, a person's recorded act, goes down.
+"""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ostiary.core.quick import quick
 from ostiary.core.registry import Model, Profile, Server
+from ostiary.core.registry import Source as DataSource
 from ostiary.core.subject import Integrity, SessionState
 
 ORIGINS: tuple[str, ...] = ("user", "directory", "attested", "lent", "derived", "model", "untrusted")
@@ -27,6 +35,10 @@ _CLASS_TAINTS: frozenset[str] = frozenset({"injection", "hidden", "unicode", "an
 """Detector classes that speak about integrity, not confidentiality."""
 
 
+INTEGRITY = "integrity"
+"""What a person names to give a session its integrity back; no label may be called so."""
+
+
 def worst(origins: Iterable[str]) -> str:
     """Return the worst of some origins; of none, `user`. An origin nobody declared is `untrusted`."""
     return ORIGINS[max((RANK.get(origin, RANK["untrusted"]) for origin in origins), default=0)]
@@ -43,20 +55,53 @@ def is_tainting(classes: Iterable[str]) -> bool:
     return any(name.partition(".")[0] in _CLASS_TAINTS for name in classes)
 
 
-def source_labels(source: Server | Model | None, profile: Profile | None) -> frozenset[str]:
-    """Return the confidentiality labels a server and a tool put on all they return."""
-    labels = source.labels if isinstance(source, Server) else frozenset[str]()
-    return labels | profile.labels if profile is not None else labels
+@quick
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One point of the lattice; the default is the bottom: trusted, and nothing confidential."""
+
+    integrity: Integrity = Integrity.TRUSTED
+    confidentiality: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Label") -> "Label":
+        """Return the join: the least label that is as bad as both."""
+        is_trusted = self.integrity is other.integrity is Integrity.TRUSTED
+        integrity = Integrity.TRUSTED if is_trusted else Integrity.UNTRUSTED
+        return Label(integrity, self.confidentiality | other.confidentiality)
+
+    def __le__(self, other: "Label") -> bool:
+        """Say whether the other is at least as bad."""
+        is_lower = self.integrity is Integrity.TRUSTED or other.integrity is Integrity.UNTRUSTED
+        return is_lower and self.confidentiality <= other.confidentiality
 
 
-def is_trusted(source: Server | Model | None) -> bool:
+UNTRUSTED = Label(Integrity.UNTRUSTED)
+
+
+def carried(source: Server | Model | DataSource | None, profile: Profile | None = None) -> Label:
+    """Return the label of all that a server's tool, a model or a data source returns; of one nobody registered, untrusted."""
+    stated = source.declaration.get("labels") if isinstance(source, DataSource) else source.labels if source is not None else None
+    labels = frozenset(map(str, stated)) if isinstance(stated, Iterable) and not isinstance(stated, str | Mapping) else frozenset[str]()
+    if profile is not None:
+        labels |= profile.labels
+    return Label(Integrity.TRUSTED if is_trusted(source) else Integrity.UNTRUSTED, labels)
+
+
+def found(classes: Iterable[str]) -> Label:
+    """Return the label of what detectors found."""
+    classes = tuple(classes)
+    return Label(Integrity.UNTRUSTED if is_tainting(classes) else Integrity.TRUSTED, labels_of_classes(classes))
+
+
+def is_trusted(source: Server | Model | DataSource | None) -> bool:
     """Say whether a source is declared trusted; an unknown one is not."""
-    return source is not None and source.trust == Integrity.TRUSTED.value
+    trust = source.declaration.get("trust") if isinstance(source, DataSource) else source.trust if source is not None else ""
+    return trust == Integrity.TRUSTED.value
 
 
-def join(state: SessionState, labels: frozenset[str], integrity: Integrity) -> None:
+def join(state: SessionState, label: Label) -> None:
     """Raise a session to the least state that covers what entered: labels only grow, integrity only falls."""
-    if not labels <= state.labels:
-        state.labels |= labels
-    if integrity is Integrity.UNTRUSTED and state.integrity is not Integrity.UNTRUSTED:
+    if not label.confidentiality <= state.labels:
+        state.labels |= label.confidentiality
+    if label.integrity is Integrity.UNTRUSTED and state.integrity is not Integrity.UNTRUSTED:
         state.integrity = Integrity.UNTRUSTED

@@ -1,10 +1,11 @@
 """Trust the user lends to a source: bounded to one object, one kind of value, or to reading alone."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ostiary.core.action import Action, Origins
 from ostiary.provenance import absorbing, forms
+from ostiary.provenance.flow import Flow
+from ostiary.provenance.profile import is_naming
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tracing import READABLE, links
 
@@ -13,11 +14,12 @@ MAX_SCANNED = 8_192
 MAX_LINKS = 64
 
 
-def lend(index: ValueIndex, action: Action, origins: Origins, content: Any, lent: Mapping[str, str], *, is_trusted: bool) -> None:
-    """Lend what an answer holds, as far as the user's words and acts allow. `lent` are the objects named by `Provenance.lend`."""
-    if lent:
-        _lend_object(index, action, content, lent)
-    if not origins.arguments or set(origins.arguments.values()) != {"user"}:
+def lend(flow: Flow, action: Action, origins: Origins, content: Any, place: str, *, is_trusted: bool) -> None:
+    """Lend what an answer holds, as far as a person's acts and the user's words allow. `place` is where the answer stands."""
+    index = flow.index
+    if flow.lent:
+        _lend_named(flow, action, content, place)
+    if not origins.arguments or set(origins.arguments.values()) != {"user"} or flow.is_revoked(action.name):
         return
     wanted = {kind for value in action.arguments.values() if isinstance(value, str) for kind in index.wants(value)}
     if wanted:
@@ -42,15 +44,21 @@ def _lend_only(index: ValueIndex, action: Action, content: Any, wanted: set[str]
             index.trust(keys, index.source("lent", action.name))
 
 
-def _lend_object(index: ValueIndex, action: Action, content: Any, lent: Mapping[str, str]) -> None:
-    """When the call asked for a lent object by name, its values are lent."""
-    asked = [key for name, value in action.arguments.items() for key in absorbing.keys_of(value, name, "")]
-    name = next((lent[key] for key in asked if key in lent), None)
+def _lend_named(flow: Flow, action: Action, content: Any, place: str) -> None:
+    """When the answer stands where trust was lent, or the call asked for a lent object by name, its values are lent.
+
+    A search for its name does not do: what is found may be anybody's.
+    """
+    asked = [key for name, value in action.arguments.items() if is_naming(name) for key in absorbing.keys_of(value, name, "")]
+    name = next((flow.keys[key] for key in asked if key in flow.keys), None)
     if name is None:
-        return
-    source = index.source("lent", name)
-    for text in _texts(index, content):
-        index.trust([key for found in forms.scan(text) for key in found.keys], source)
+        lent = flow.lent.get(place)
+        if lent is None or lent.kind != "source" or lent.is_revoked:
+            return
+        name = place
+    source = flow.index.source("lent", name)
+    for text in _texts(flow.index, content):
+        flow.index.trust([key for found in forms.scan(text) for key in found.keys], source)
 
 
 def _texts(index: ValueIndex, content: Any) -> list[str]:

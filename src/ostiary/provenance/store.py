@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -254,20 +254,35 @@ class ValueIndex:
     def __len__(self) -> int:
         return len(self._own) + len(self._trusted) + len(self._seen)
 
+    def distrust(self, source: int) -> None:
+        """Forget every value a source alone vouched for, and the amounts among them."""
+        gone: set[str] = set()
+        for part in (self._trusted.old, self._trusted.young):
+            found = [key for key, number in part.items() if number == source]
+            gone.update(found)
+            for key in found:
+                del part[key]
+        lost = {Decimal(key[2:]) for key in gone if key[:2] == "n:" and len(key) < 32 and " " not in key and self.find(key) is None}
+        if lost:
+            self._amounts = deque((amount for amount in self._amounts if amount not in lost), maxlen=MAX_AMOUNTS)
+
     def dump(self) -> bytes:
         """Return the index as bytes, for a restart or another worker."""
-        state = {
+        return pack(self.state())
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of everything that is kept, as JSON values."""
+        return {
             "version": 1,
             "sources": [[source.origin, source.name] for source in self.sources],
-            "own": self._own,
-            "trusted": [self._trusted.old, self._trusted.young],
-            "seen": [self._seen.old, self._seen.young],
+            "own": dict(self._own),
+            "trusted": [dict(self._trusted.old), dict(self._trusted.young)],
+            "seen": [dict(self._seen.old), dict(self._seen.young)],
             "amounts": [str(amount) for amount in self._amounts],
-            "lasts": self.request.minutes,
+            "lasts": list(self.request.minutes),
             "words": [self._words, self._raw],
             "forgotten": self.has_forgotten,
         }
-        return zlib.compress(json.dumps(state, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
 
     @classmethod
     def load(cls, dumped: bytes) -> "ValueIndex":
@@ -297,6 +312,11 @@ class ValueIndex:
         except (zlib.error, KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise ValueError(f"not the values of a session: {error}") from error
         return index
+
+
+def pack(state: Mapping[str, Any]) -> bytes:
+    """Return the state of an index as bytes."""
+    return zlib.compress(json.dumps(state, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
 
 
 def shorten(key: str) -> str:

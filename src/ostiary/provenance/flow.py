@@ -1,0 +1,121 @@
+"""What is known of one session's values, labels and lent trust; as bytes for a restart or another worker."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ostiary.core.errors import Conflict, NotFound
+from ostiary.core.subject import Integrity
+from ostiary.provenance import absorbing
+from ostiary.provenance.labels import Label
+from ostiary.provenance.store import ValueIndex, pack
+
+MAX_LENT = 64
+"""Objects, plans and sources a person may lend trust to in one session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """Trust a person lent, for one session, to one thing: an object by its name, an answer by its place, the values of a plan."""
+
+    name: str
+    kind: str
+    """`object`, `source`, `plan`; `words` when the user's request pointed there by itself."""
+    by: str = ""
+    at: float = 0.0
+    reason: str = ""
+    is_revoked: bool = False
+
+
+@dataclass(slots=True)
+class Flow:
+    """What is known of one session."""
+
+    index: ValueIndex = field(default_factory=ValueIndex)
+    label: Label = field(default_factory=Label)
+    years: frozenset[int] = frozenset()
+    is_heard: bool = False
+    is_joined: bool = False
+    """False until labels kept over a restart are on the session again."""
+    answers: int = 0
+    """The session's count of answers when the last one was taken; behind the session's own, something was lost."""
+    lent: dict[str, Lent] = field(default_factory=dict)
+    """By name, the revoked ones too: what a person took back is not lent again by the user's words."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Keys of the objects trust is lent to now, with their names."""
+
+    def add(self, lent: Lent) -> None:
+        """Lend trust to one more thing. Raises Conflict past the limit."""
+        if lent.name not in self.lent and len(self.lent) >= MAX_LENT:
+            raise Conflict(f"trust is lent to {MAX_LENT} things in this session already", remedy="open a session for the rest")
+        self.lent[lent.name] = lent
+        self._find_keys()
+
+    def revoke(self, name: str, by: str, at: float, reason: str) -> Lent:
+        """Take trust back: nothing that was lent under this name is lent any more. Raises NotFound."""
+        known = next((lent for lent in self.all_lent() if lent.name == name and not lent.is_revoked), None)
+        if known is None:
+            raise NotFound(f"no trust is lent to `{name[:64]}` in this session", remedy="ostiary session show ID")
+        self.lent[name] = revoked = Lent(name, known.kind, by, at, reason, is_revoked=True)
+        self.index.distrust(self.index.source("lent", name))
+        self._find_keys()
+        return revoked
+
+    def all_lent(self) -> list[Lent]:
+        """Return what trust is or was lent to, by a person's act or by the user's own words."""
+        words = [Lent(source.name, "words") for source in self.index.sources if source.origin == "lent" and source.name not in self.lent]
+        return [*self.lent.values(), *words]
+
+    def is_revoked(self, name: str) -> bool:
+        """Say whether trust in this was taken back."""
+        lent = self.lent.get(name)
+        return lent is not None and lent.is_revoked
+
+    def _find_keys(self) -> None:
+        self.keys = {
+            key: lent.name
+            for lent in self.lent.values()
+            if lent.kind == "object" and not lent.is_revoked
+            for key in (*absorbing.keys_of(lent.name, "", ""), *absorbing.keys_of(lent.name, "id", ""))
+        }
+
+
+def snapshot(flow: Flow) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a copy of what is known that no later answer changes: taken on the event loop, written from anywhere."""
+    head = {
+        "labels": sorted(flow.label.confidentiality),
+        "integrity": flow.label.integrity.value,
+        "years": sorted(flow.years),
+        "heard": flow.is_heard,
+        "answers": flow.answers,
+        "lent": [asdict(lent) for lent in flow.lent.values()],
+    }
+    return head, flow.index.state()
+
+
+def packed(taken: tuple[Mapping[str, Any], dict[str, Any]]) -> bytes:
+    """Return a snapshot as bytes."""
+    head, values = taken
+    return json.dumps(head, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n" + pack(values)
+
+
+def unpacked(dumped: bytes) -> Flow:
+    """Return the flow `packed` wrote. Raises ValueError when it is anything else."""
+    head, separator, body = dumped.partition(b"\n")
+    if not separator:
+        raise ValueError("not the values of a session: no head")
+    try:
+        state = json.loads(head.decode("utf-8", "surrogatepass"))
+        flow = Flow(
+            index=ValueIndex.load(body),
+            label=Label(Integrity(state["integrity"]), frozenset(map(str, state["labels"]))),
+            years=frozenset(map(int, state["years"])),
+            is_heard=bool(state["heard"]),
+            answers=int(state["answers"]),
+        )
+        for each in state["lent"][:MAX_LENT]:
+            flow.add(Lent(**each))
+    except (KeyError, TypeError, AttributeError, Conflict) as error:
+        raise ValueError(f"not the values of a session: {error}") from error
+    return flow
