@@ -7,15 +7,14 @@ from typing import Any, Final, Protocol
 
 from ostiary.core.pipeline import Passage
 from ostiary.core.subject import Session
-from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_LOG_LEVEL
+from ostiary.protocols.mcp.headers import LEVELS, META_CAPABILITIES, META_LOG_LEVEL
 from ostiary.protocols.mcp.message import LEGACY, MODERN, Message
+from ostiary.protocols.mcp.questions import relayed
 from ostiary.protocols.mcp.sessions import ClientSession, Outlet
 from ostiary.protocols.wire import Call, Header, encode, passage_headers
 
 EVENT_STREAM: Final = "text/event-stream"
 STREAM_HEADERS: Final[tuple[Header, ...]] = ((b"x-accel-buffering", b"no"),)
-TRACE = ("traceparent", "tracestate")
-"""Members of `_meta` that travel upstream as they are (SEP-414)."""
 
 
 class Reply(Protocol):
@@ -95,16 +94,20 @@ class Exchange:
     def log_level(self) -> str:
         """The level of log messages the client wants; empty for none."""
         level = self.client.log_level if self.client is not None else self.meta.get(META_LOG_LEVEL)
-        return level if isinstance(level, str) else ""
+        return level if isinstance(level, str) and level in LEVELS else ""
 
     def meta_upstream(self, *, is_modern: bool) -> dict[str, Any]:
-        """Return the `_meta` a server is sent: nothing that was not looked at travels in it."""
-        meta: dict[str, Any] = {key: self.meta[key] for key in TRACE if isinstance(self.meta.get(key), str)}
+        """Return the `_meta` a server is sent: nothing that was not looked at travels in it.
+
+        A caller's trace (SEP-414) begins anew here, under the decision's id, by which the ledger finds it.
+        """
+        meta: dict[str, Any] = {}
+        if "traceparent" in self.meta:
+            meta["traceparent"] = f"00-{self.passage.id}-{self.passage.id[-16:]}-01"
         if self.progress_token is not None:
             meta["progressToken"] = 0
         if is_modern:
-            capabilities = self.capabilities if self.client is None else self.client.offer
-            meta[META_CAPABILITIES] = {k: capabilities[k] for k in ("sampling", "elicitation", "roots") if k in capabilities}
+            meta[META_CAPABILITIES] = relayed(self.capabilities)
             if self.log_level:
                 meta[META_LOG_LEVEL] = self.log_level
         return meta

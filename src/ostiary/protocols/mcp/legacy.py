@@ -12,6 +12,7 @@ from ostiary.core.errors import OstiaryError
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Identity
 from ostiary.protocols.mcp.exchange import EVENT_STREAM, STREAM_HEADERS, Exchange, LegacyReply
+from ostiary.protocols.mcp.headers import LEVELS
 from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Message, RpcError, error, refused, result
 from ostiary.protocols.mcp.naming import joined_uri
 from ostiary.protocols.mcp.operations import Operations
@@ -24,7 +25,6 @@ log = logging.getLogger("ostiary.mcp.legacy")
 LOOK_S: Final = 0.25
 """How often an open stream asks whether its session still stands."""
 ALIVE_S: Final = 15.0
-LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 ALL_CAPABILITIES: Final[Mapping[str, Any]] = {
     "tools": {"listChanged": True},
     "resources": {"subscribe": True, "listChanged": True},

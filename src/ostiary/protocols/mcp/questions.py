@@ -10,6 +10,8 @@ ASKABLE: Final[Mapping[str, str]] = {
     "roots/list": "roots",
 }
 """Method → the client capability it needs."""
+RELAYED: Final[Mapping[str, tuple[str, ...]]] = {"sampling": ("context", "tools"), "elicitation": ("form", "url"), "roots": ()}
+"""The client capabilities that are relayed, with what may be said of each (2025-11-25, schema, ClientCapabilities)."""
 
 _SECRET = re.compile(
     r"pass\s?(?:word|phrase|code)|api\s?key|access\s?(?:key|token)|(?:auth|bearer|refresh|session|secret)\s?token|secret|credential"
@@ -32,6 +34,18 @@ def asks_for_secrets(method: str, params: Mapping[str, Any]) -> bool:
         if isinstance(field, dict):
             texts += [field.get(key, "") for key in ("title", "description", "format")]
     return any(isinstance(text, str) and _SECRET.search(_WORDS.sub(" ", text)) for text in texts)
+
+
+def relayed(capabilities: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a server is told that a client can do: known words only, since nobody decides about a handshake."""
+    said: dict[str, Any] = {}
+    for name, parts in RELAYED.items():
+        given = capabilities.get(name)
+        if isinstance(given, dict):
+            said[name] = {part: {} for part in parts if isinstance(given.get(part), dict)}
+            if name == "roots" and given.get("listChanged") is True:
+                said[name]["listChanged"] = True
+    return said
 
 
 def is_offered(method: str, capabilities: Mapping[str, Any]) -> bool:

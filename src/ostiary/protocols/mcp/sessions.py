@@ -12,6 +12,7 @@ from typing import Any, Final
 from ostiary.core.errors import OstiaryError
 from ostiary.core.subject import Session
 from ostiary.protocols.mcp.message import Id
+from ostiary.protocols.mcp.questions import relayed
 from ostiary.protocols.mcp.upstream import Listener
 from ostiary.protocols.wire import encode
 
@@ -107,7 +108,7 @@ class ClientSession:
     @property
     def offer(self) -> dict[str, Any]:
         """What we may say upstream that this client can do: only what we relay."""
-        return {name: self.capabilities[name] for name in ("sampling", "elicitation", "roots") if name in self.capabilities}
+        return relayed(self.capabilities)
 
     def outside_of(self, server: str) -> Listener:
         """Return the listener for what a server sends this client outside its calls."""

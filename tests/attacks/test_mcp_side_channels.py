@@ -1,0 +1,63 @@
+"""What travels beside the arguments: capabilities, log levels, traces and references, which a hijacked agent could fill with anything."""
+
+import json
+
+import pytest
+
+from ostiary.core.registry import Server
+from tests.support.mcp_shaped import Caller, shaped
+from tests.support.mcp_upstream import gateway
+
+SECRET = "the-patients-name-is-Maria-Muster"
+LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+FILLED = {
+    "sampling": {"tools": {}, SECRET: SECRET},
+    "elicitation": {"form": {"note": SECRET}, "url": {}},
+    "roots": {"listChanged": SECRET},
+    "experimental": {SECRET: {}},
+}
+
+
+async def test_what_a_client_says_it_can_do_carries_no_words_upstream() -> None:
+    """R-B5: the handshake reaches the server before any action is decided, so it says yes or no to known things, nothing else."""
+    async with shaped(is_modern=False) as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        await caller.initialize(**FILLED)
+        assert "result" in await caller.legacy_call("echo", text="a")
+        assert SECRET not in json.dumps([body for _, body in server.requests])
+        said = [body["params"]["capabilities"] for _, body in server.requests if body.get("method") == "initialize"]
+        assert {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}} in said
+
+
+async def test_capabilities_of_the_stateless_version_carry_no_words_upstream() -> None:
+    """R-B5: the same where they come with each request."""
+    async with shaped() as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        answer = await caller.ask("tools/call", FILLED, name="echo", arguments={"text": "a"})
+        assert "result" in answer
+        assert SECRET not in json.dumps([body for _, body in server.requests])
+        capabilities = server.calls[-1]["_meta"]["io.modelcontextprotocol/clientCapabilities"]
+        assert capabilities == {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}}
+
+
+@pytest.mark.parametrize("level", [SECRET, "DEBUG", "debug\n", ""])
+async def test_a_log_level_that_is_none_does_not_travel(level: str) -> None:
+    """R-B5: a log level is one of eight words."""
+    async with shaped() as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        body = caller.modern("tools/call", name="echo", arguments={"text": "a"})
+        body["params"]["_meta"][LOG_LEVEL] = level
+        await caller.post(body, {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "echo"})
+        assert all(LOG_LEVEL not in call["_meta"] for call in server.calls)
+        assert SECRET not in json.dumps([sent for _, sent in server.requests])
+
+
+async def test_a_trace_begins_anew_at_the_gateway() -> None:
+    """R-B5: the server gets a trace of ours, which is the decision's id; nothing the agent chose is in it."""
+    async with shaped() as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        body = caller.modern("tools/call", name="echo", arguments={"text": "a"})
+        card = "4111111111111111"
+        body["params"]["_meta"] |= {"traceparent": f"00-{card * 2}-{card}-01", "tracestate": f"a={SECRET}"}
+        headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "echo"}
+        answer = await caller.post(body, headers)
+        sent = json.dumps(server.calls)
+        assert card not in sent
+        assert SECRET not in sent
+        assert server.calls[-1]["_meta"]["traceparent"].split("-")[1] == answer.headers["x-ostiary-decision"]
