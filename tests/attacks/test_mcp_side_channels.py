@@ -61,3 +61,23 @@ async def test_a_trace_begins_anew_at_the_gateway() -> None:
         assert card not in sent
         assert SECRET not in sent
         assert server.calls[-1]["_meta"]["traceparent"].split("-")[1] == answer.headers["x-ostiary-decision"]
+
+
+POLICIES = """
+@id("anyone-completes") @because("completion is harmless") @redact("secret,pii")
+permit (principal, action == Action::"complete", resource);
+"""
+
+
+@pytest.mark.parametrize("kind", ["prompt", "resource"])
+async def test_what_was_redacted_in_a_reference_does_not_travel_in_it(kind: str) -> None:
+    """R-B5: a completion's reference is sent as the controls left it, not as it came."""
+    mail = "maria.muster@hospital.example.com"
+    ref = {"type": "ref/prompt", "name": mail} if kind == "prompt" else {"type": "ref/resource", "uri": f"notes://{mail}"}
+    async with shaped() as server, gateway(Server("s", url=server.url), policies=POLICIES) as running, Caller(running) as caller:
+        running.sessions.lend("t-alice", ("prompt:s/*", "resource:s/*"))
+        await caller.ask("completion/complete", ref=ref, argument={"name": "a", "value": "b"})
+        sent = [body["params"] for _, body in server.requests if body["method"] == "completion/complete"]
+        assert sent
+        assert mail not in json.dumps(sent)
+        assert sent[0]["ref"]["type"] == ref["type"]

@@ -148,8 +148,7 @@ class Operations:
         """`completion/complete`, for an argument of a prompt or a resource template."""
         kind, name, sent = completion_of(exchange)
         server, name = self._locate(exchange, name) if kind == "prompt" else self._locate_uri(exchange, name)
-        ref = {"type": f"ref/{kind}", "name" if kind == "prompt" else "uri": name}
-        return await self._perform(exchange, server, self.api.complete(server, kind, name, sent), {"ref": ref})
+        return await self._perform(exchange, server, self.api.complete(server, kind, name, sent), {})
 
     async def reach(self, exchange: Exchange, server: str) -> Connection:
         """Return the connection a request takes."""

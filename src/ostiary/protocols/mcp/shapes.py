@@ -66,7 +66,8 @@ def sent_upstream(action: Action, extra: Mapping[str, Any]) -> dict[str, Any]:
     if action.verb == "call_tool":
         return {**extra, "arguments": dict(arguments)}
     if action.verb == "complete":
-        return {**extra, **arguments["argument"]}
+        kind, key = ("prompt", "name") if "prompt" in arguments else ("resource", "uri")
+        return {**extra, "ref": {"type": f"ref/{kind}", key: arguments[kind]}, **arguments["argument"]}
     return {**extra, **arguments}
 
 
