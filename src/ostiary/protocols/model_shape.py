@@ -47,6 +47,29 @@ def check_members(where: str, value: Mapping[str, Any], known: AbstractSet[str])
             raise InvalidAction(f"{where} has a member `{name[:64]}` that is not known here")
 
 
+def check_inline(where: str, value: Any) -> None:
+    """Refuse content by reference. An address would be fetched by the provider, with whatever stands in it; a file was never seen here.
+
+    Raises InvalidAction.
+    """
+    if isinstance(value, list):
+        for item in value:
+            check_inline(where, item)
+    if not isinstance(value, dict):
+        return
+    for name, item in value.items():
+        by_address = name.endswith("url") and isinstance(item, str) and not item.startswith("data:")
+        if by_address or name == "file_id":
+            what = "an address" if by_address else f"`{name[:64]}`"
+            raise InvalidAction(
+                f"{where} refers to content by {what}: the provider would get it, past the gateway",
+                code="not_granted",
+                status=403,
+                remedy="send the content itself, as a `data:` address or base64",
+            )
+        check_inline(where, item)
+
+
 def objects(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Iterate a list of objects with their places. Raises InvalidAction for anything else."""
     if not isinstance(value, list):

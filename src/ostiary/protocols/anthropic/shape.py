@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ostiary.core.errors import InvalidAction
-from ostiary.protocols.model_shape import Kind, check_fields, check_members, objects
+from ostiary.protocols.model_shape import Kind, check_fields, check_inline, check_members, objects
 
 _TEXT = Kind("a string", (str,))
 _OBJECT = Kind("an object", (dict,))
@@ -89,6 +89,7 @@ def _check_content(where: str, content: Any) -> None:
         check_members(at, block, BLOCK)
         if not isinstance(block.get("type"), str):
             raise InvalidAction(f"{at}.type must be a string")
+        check_inline(at, {name: item for name, item in block.items() if name not in {"input", "citations"}})
         if block["type"] == "tool_result" and isinstance(block.get("content"), list):
             for inner, part in objects(block["content"], f"{at}.content"):
                 check_members(inner, part, BLOCK)

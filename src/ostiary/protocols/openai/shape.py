@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ostiary.core.errors import InvalidAction
-from ostiary.protocols.model_shape import Kind, check_fields, check_members, objects
+from ostiary.protocols.model_shape import Kind, check_fields, check_inline, check_members, objects
 
 _NUMBER = Kind("a number", (int, float))
 _INTEGER = Kind("an integer", (int,))
@@ -92,6 +92,7 @@ def _check_message(where: str, message: dict[str, Any]) -> None:
     if isinstance(content, list):
         for at, part in objects(content, f"{where}.content"):
             check_members(at, part, PART)
+            check_inline(at, part)
     elif content is not None and not isinstance(content, str):
         raise InvalidAction(f"{where}.content must be a string or a list")
     if not message.get("tool_calls"):
