@@ -106,6 +106,7 @@ async def open_gateway(
         flows = FlowKeeper(base.store, provenance, people.sessions.is_over)
         await flows.start()
         closing.push_async_callback(flows.stop)
+        people.sessions.on_delegate(provenance.inherit)
         ports = Ports(
             identity=people.sessions,
             policy=engine,
@@ -227,7 +228,9 @@ async def _identity(closing: AsyncExitStack, settings: Settings, backing: Backin
     await signer.start()
     keys = KeyRing(backing, record)
     await keys.start()
-    sessions = Sessions(backing, record, signer, keys, engine, defaults=_session_limits(settings))
+    sessions = Sessions(
+        backing, record, signer, keys, engine, defaults=_session_limits(settings), deepest=settings.identity.delegation_depth
+    )
     closing.push_async_callback(sessions.stop)
     directory = Directory(backing, record, signer, dev=settings.identity.dev_sign_in)
     closing.callback(directory.close)

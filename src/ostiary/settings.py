@@ -67,6 +67,8 @@ class IdentitySettings(_Section):
     """The `iss` of our tokens; the public address when empty."""
     session_ttl_s: Annotated[int, Field(gt=0, le=3600)] = 3600
     """How long a session lasts when nothing shorter is asked; never more than an hour."""
+    delegation_depth: Annotated[int, Field(ge=0, le=8)] = 4
+    """How often a session may be lent on, from agent to agent; 0 is never."""
     key_overlap_s: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
     """How long an agent's old key still works after it is rotated."""
     link_ttl_s: Annotated[int, Field(gt=0, le=604_800)] = 900

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse battery"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
-POLICY = '@id("readers-ask") permit (principal in Role::"reader", action == Action::"generate", resource);'
+POLICY = """@id("readers-ask") permit (principal in Role::"reader", action == Action::"generate", resource);
+@id("readers-lend-on") permit (principal in Role::"reader", action == Action::"delegate", resource == Agent::"other");"""
 
 
 @dataclass
@@ -108,6 +109,33 @@ async def test_an_agent_may_authenticate_as_a_client(door: Door) -> None:
     for scheme in (f"Basic {basic}", f"Bearer {door.key}"):
         answer = await door.client.post("/oauth/token", data=form, headers={"authorization": scheme})
         assert answer.status_code == 200, answer.text
+
+
+async def test_a_session_token_buys_less_for_another_agent(door: Door) -> None:
+    """R-B1: the token of a session, and the key of the agent it is lent on to; nothing of it opens more, and it ends with it."""
+    parent = (await door.exchange(scope="model:* agent:other")).json()
+    lend: dict[str, str | None] = {"subject_token": parent["access_token"], "actor_token": door.other_key}
+    answer = await door.exchange(**lend, scope="model:gpt tool:mail/*", purpose="summarise")
+    child = answer.json()
+    assert answer.status_code == 200, child
+    assert child["scope"] == "model:gpt"
+    view = door.gateway.services.sessions.show(child["session"])
+    assert (view.parent, view.chain) == (parent["session"], ("alice", "bot", "other"))
+    headers = {"authorization": f"Bearer {child['access_token']}"}
+    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 200
+    newest = next(row for row in door.identity_entries() if row["session"] == child["session"])
+    assert len(newest["on_behalf_of"]) == 2
+    for changes, error in (
+        ({"scope": "tool:mail/*"}, "invalid_scope"),
+        ({"purpose": None}, "invalid_request"),
+        ({"subject_token": child["access_token"], "actor_token": door.key, "scope": "model:gpt"}, "invalid_scope"),
+        ({"actor_token": parent["access_token"]}, "invalid_grant"),
+        ({"subject_token": parent["access_token"] + "x"}, "invalid_grant"),
+    ):
+        refused = await door.exchange(**{**lend, **changes})
+        assert (refused.status_code >= 400, refused.json()["error"]) == (True, error), refused.text
+    assert await door.gateway.services.sessions.close(parent["session"], by="alice") == 1
+    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 401
 
 
 REFUSED: list[tuple[str, dict[str, str | None], str]] = [

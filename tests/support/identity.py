@@ -12,9 +12,9 @@ from ostiary.core.clock import Clock
 from ostiary.core.decision import Refusal
 from ostiary.core.entry import Entry, Receipt
 from ostiary.core.errors import LedgerUnavailable, Unavailable
-from ostiary.core.ports import Change, Credential
+from ostiary.core.ports import Change, Credential, PolicyEngine
 from ostiary.core.registry import Agent, Registry, User
-from ostiary.core.subject import Limits, Status
+from ostiary.core.subject import Limits, Session, Status
 from ostiary.identity.backing import Backing
 from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
@@ -96,6 +96,20 @@ class Identity:
         assert isinstance(found, Refusal), found
         return found
 
+    async def lent_on(self, parent: Session, *scopes: str, **ask: Any) -> Opened:
+        """Lend part of a session on; it must succeed."""
+        wanted = Ask(**{"agent": "helper", "user": None, "scopes": scopes or ("tool:mail/read",), "purpose": "help", **ask})
+        found = await self.sessions.delegate(parent, wanted)
+        assert not isinstance(found, Refusal), found
+        return found
+
+    async def not_lent_on(self, parent: Session, *scopes: str, **ask: Any) -> Refusal:
+        """Lend part of a session on; it must be refused."""
+        wanted = Ask(**{"agent": "helper", "user": None, "scopes": scopes or ("tool:mail/read",), "purpose": "help", **ask})
+        found = await self.sessions.delegate(parent, wanted)
+        assert isinstance(found, Refusal), found
+        return found
+
     def change(self, **agents: Agent) -> None:
         """Register other agents in place of those of now."""
         self.memory.registry = replace(self.memory.registry, agents=agents)
@@ -118,7 +132,9 @@ def company(*agents: Agent) -> Registry:
     return Registry(users={name: User(name) for name in ("alice", "bob", "carol")}, agents={agent.name: agent for agent in agents})
 
 
-async def identity(memory: Memory | None = None, *, dev: bool = False, limits: Limits | None = None) -> Identity:
+async def identity(
+    memory: Memory | None = None, *, dev: bool = False, limits: Limits | None = None, policy: PolicyEngine | None = None
+) -> Identity:
     """Start identity, on an earlier memory as after a restart."""
     memory = memory or Memory()
     backing = Backing(memory, memory, memory.clock, memory)
@@ -128,7 +144,7 @@ async def identity(memory: Memory | None = None, *, dev: bool = False, limits: L
     await keys.start()
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     directory = Directory(backing, record, signer, dev=dev, hasher=hasher)
-    sessions = Sessions(backing, record, signer, keys, defaults=limits)
+    sessions = Sessions(backing, record, signer, keys, policy, defaults=limits)
     return Identity(memory, backing, record, signer, keys, sessions, directory, ControlPlane(keys, record))
 
 

@@ -13,7 +13,7 @@ from ostiary.core.errors import NotFound, OstiaryError
 from ostiary.core.ids import is_name
 from ostiary.core.subject import Limits
 from ostiary.identity.lending import Ask
-from ostiary.identity.sessions import SessionView
+from ostiary.identity.views import SessionView
 
 routes = router("sessions")
 
@@ -66,6 +66,22 @@ class SessionShown:
     spent: float
     integrity: str
     labels: list[str]
+    parent: str | None
+    """The session it was lent from."""
+    depth: int
+    """How often it was lent on."""
+    chain: list[str]
+    """Who acts on whose behalf: who lent first, then each agent down to the acting one."""
+    children: int
+    """Sessions lent from it directly that are not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedView:
+    """A session that has ended, and how many that were lent from it ended with it."""
+
+    id: str
+    children: int
 
 
 class RevokeBody(Body):
@@ -122,18 +138,18 @@ async def show_session(id: Id, services: Given, caller: Annotated[Caller, may("s
     return _shown(_reach(services, caller, id))
 
 
-@routes.delete("/{id}", status_code=204)
-async def close_session(id: Id, services: Given, caller: Annotated[Caller, may("close", "session", own=True)]) -> None:  # noqa: A002
-    """End a session in good order."""
+@routes.delete("/{id}")
+async def close_session(id: Id, services: Given, caller: Annotated[Caller, may("close", "session", own=True)]) -> EndedView:  # noqa: A002
+    """End a session in good order, and all that was lent from it."""
     _reach(services, caller, id)
-    await services.sessions.close(id, by=caller.name)
+    return EndedView(id, await services.sessions.close(id, by=caller.name))
 
 
-@routes.post("/{id}/revoke", status_code=204)
-async def revoke_session(id: Id, body: RevokeBody, services: Given, caller: Annotated[Caller, may("revoke", "session")]) -> None:  # noqa: A002
-    """End a session now; an open stream stops at its next piece."""
+@routes.post("/{id}/revoke")
+async def revoke_session(id: Id, body: RevokeBody, services: Given, caller: Annotated[Caller, may("revoke", "session")]) -> EndedView:  # noqa: A002
+    """End a session now, and all that was lent from it; an open stream stops at its next piece."""
     _reach(services, caller, id)
-    await services.sessions.revoke(id, by=caller.name, reason=body.reason)
+    return EndedView(id, await services.sessions.revoke(id, by=caller.name, reason=body.reason))
 
 
 def _reach(services: Services, caller: Caller, session_id: str) -> SessionView:
@@ -172,4 +188,8 @@ def _shown(view: SessionView) -> SessionShown:
         spent=view.spent / MICRO,
         integrity=str(view.integrity),
         labels=sorted(view.labels),
+        parent=view.parent or None,
+        depth=view.depth,
+        chain=list(view.chain),
+        children=view.children,
     )

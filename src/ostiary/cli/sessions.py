@@ -51,7 +51,7 @@ def open_(
 def list_(*, agent: str = "", user: str = "", ended: bool = False, out: Out = PLAIN) -> None:
     """List open sessions, the newest first; with `--ended` all."""
     found = Client.of_place().pages("/v1/sessions", agent=agent, user=user, ended=ended)
-    columns = ("id", "agent", "user", "standing", "expires_at", "actions", "denied", "integrity", "labels", "purpose")
+    columns = ("id", "agent", "user", "standing", "parent", "depth", "expires_at", "actions", "denied", "integrity", "labels", "purpose")
     out.many((_shown(each, out) for each in found), columns, empty="none are open: ostiary session open --help")
 
 
@@ -63,17 +63,25 @@ def show(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
 
 @app.command
 def close(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
-    """End a session in good order."""
-    Client.of_place().delete(f"/v1/sessions/{segment(id)}")
-    out.done(f"session {id} is closed", {"closed": id})
+    """End a session in good order, and all that was lent from it."""
+    ended = Client.of_place().delete(f"/v1/sessions/{segment(id)}")
+    out.done(f"session {id} is closed{_and_below(ended)}", {"closed": id, "children": ended["children"]})
 
 
 @app.command
 def revoke(id: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
-    """End a session now; an open stream stops at its next piece."""
-    Client.of_place().post(f"/v1/sessions/{segment(id)}/revoke", {"reason": why})
-    out.done(f"session {id} is revoked", {"revoked": id})
+    """End a session now, and all that was lent from it; an open stream stops at its next piece."""
+    ended = Client.of_place().post(f"/v1/sessions/{segment(id)}/revoke", {"reason": why})
+    out.done(f"session {id} is revoked{_and_below(ended)}", {"revoked": id, "children": ended["children"]})
+
+
+def _and_below(ended: dict[str, Any]) -> str:
+    many = ended["children"]
+    return f", and {many} session{'s' if many > 1 else ''} lent from it" if many else ""
 
 
 def _shown(session: dict[str, Any], out: Any) -> dict[str, Any]:
-    return session if out.json else {**session, **{at: moment(session[at]) for at in ("opened_at", "expires_at")}}
+    if out.json:
+        return session
+    times = {at: moment(session[at]) for at in ("opened_at", "expires_at")}
+    return {**session, **times, "chain": " → ".join(session["chain"])}

@@ -77,28 +77,16 @@ class Limits:
 
     def admit(self, session: Session, resource: Resource) -> Refusal | None:
         """Count one action of a session on a resource; a refused one is not counted."""
-        spent = self._budget(session)
-        if spent is not None:
-            return spent
+        for each in session.line:
+            spent = _spent(each)
+            if spent is not None:
+                return spent
         short = self._meter.take(self._wanted(session, resource))
         if short is not None:
             key, wait_s = short
             return refuse("rate_limited", f"too many actions for {key}: try again in {wait_s:.1f} s", retry_after_s=round(wait_s, 3))
-        session.state.actions += 1
-        return None
-
-    def _budget(self, session: Session) -> Refusal | None:
-        limits, state = session.limits, session.state
-        if limits.actions is not None and state.actions >= limits.actions:
-            return refuse(
-                "budget_spent", f"the session's {limits.actions} actions are used up", remedy="open a new session, or one with more actions"
-            )
-        if limits.spend is not None and state.spent >= limits.spend:
-            return refuse(
-                "budget_spent",
-                f"the session's budget of {limits.spend / 1e6:g} is spent",
-                remedy="open a new session, or one with a larger budget",
-            )
+        for each in session.line:
+            each.state.actions += 1
         return None
 
     def _wanted(self, session: Session, resource: Resource) -> list[tuple[str, Rate]]:
@@ -106,7 +94,7 @@ class Limits:
         if self._principal is not None:
             wanted.append((f"agent {session.subject.actor.name}", self._principal))
         if self._session is not None:
-            wanted.append((f"session {session.id}", self._session))
+            wanted += [(f"session {each.id}", self._session) for each in session.line]
         name, declared = self._upstream(resource)
         if declared:
             wanted.append((name, self._rate(declared)))
@@ -132,3 +120,19 @@ class Limits:
                 self._rates.clear()
             rate = self._rates[declared] = Rate.parse(declared)
         return rate
+
+
+def _spent(session: Session) -> Refusal | None:
+    """Return what a session has used up."""
+    limits, state = session.limits, session.state
+    if limits.actions is not None and state.actions >= limits.actions:
+        return refuse(
+            "budget_spent", f"the session's {limits.actions} actions are used up", remedy="open a new session, or one with more actions"
+        )
+    if limits.spend is not None and state.spent >= limits.spend:
+        return refuse(
+            "budget_spent",
+            f"the session's budget of {limits.spend / 1e6:g} is spent",
+            remedy="open a new session, or one with a larger budget",
+        )
+    return None

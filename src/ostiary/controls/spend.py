@@ -27,33 +27,37 @@ class Spend:
 
     def __init__(self, registry: RegistrySource) -> None:
         self._registry = registry
-        self._reserved: dict[str, tuple[str, int]] = {}
+        self._reserved: dict[str, tuple[tuple[str, ...], int]] = {}
         self._by_session: dict[str, int] = {}
 
     def reserve(self, passage: Passage) -> Refusal | None:
         """Set aside what the call may cost at most, or refuse it when the session's budget does not hold that."""
         session, action = passage.acting
         model = self._model(action)
-        if model is None or session.limits.spend is None:
+        if model is None:
+            return None
+        bounded = [(each, each.limits.spend) for each in session.line if each.limits.spend is not None]
+        if not bounded:
             return None
         most = _cost(model, len(action.encoded_arguments) // BYTES_A_TOKEN + 1, _bound(action.arguments))
-        held = self._by_session.get(session.id, 0)
-        left = session.limits.spend - session.state.spent - held
+        left = min(most_of_it - each.state.spent - self._by_session.get(each.id, 0) for each, most_of_it in bounded)
         if most > left:
             return refuse(
                 "budget_spent",
                 f"the call may cost {most / MILLION:g} and the session's budget has {max(0, left) / MILLION:g} left",
                 remedy="bound the answer with max_tokens, or open a session with a larger budget",
             )
-        self._reserved[passage.id] = (session.id, most)
-        self._by_session[session.id] = held + most
+        names = tuple(each.id for each, _ in bounded)
+        self._reserved[passage.id] = (names, most)
+        for name in names:
+            self._by_session[name] = self._by_session.get(name, 0) + most
         return None
 
     def charge(self, passage: Passage, content: Any) -> None:
         """Charge what the answer says it used, or an estimate when it does not say; `content` None: it never ran."""
-        session_id, most = self._reserved.pop(passage.id, ("", 0))
-        if session_id:
-            self._free(session_id, most)
+        names, most = self._reserved.pop(passage.id, ((), 0))
+        for name in names:
+            self._free(name, most)
         if content is None or passage.session is None or passage.action is None:
             return
         model = self._model(passage.action)
@@ -68,7 +72,8 @@ class Spend:
             self._by_session.pop(session_id, None)
 
     def _spent(self, session: Session, amount: int) -> None:
-        session.state.spent += amount
+        for each in session.line:
+            each.state.spent += amount
 
     def _model(self, action: Action) -> Model | None:
         if action.resource.type != "Model":

@@ -94,6 +94,12 @@ class SessionState:
     answers: int = 0
     """Answers whose values entered: what is kept of them beside the session is whole only when it counts as many."""
 
+    def join(self, other: "SessionState") -> None:
+        """Take on what another session has met: labels only grow, integrity only falls."""
+        self.labels |= other.labels
+        if other.integrity is Integrity.UNTRUSTED:
+            self.integrity = Integrity.UNTRUSTED
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
@@ -108,4 +114,12 @@ class Session:
     limits: Limits = Limits()
     authentication: Authentication = Authentication("session_token", 0.0)
     depth: int = 0
+    """How often it was lent on: 0 when a user, or an autonomous agent itself, opened it."""
     state: SessionState = field(default_factory=SessionState)
+    above: tuple["Session", ...] = ()
+    """The sessions it was lent from, the nearest first: what it uses counts against each of them."""
+
+    @property
+    def line(self) -> tuple["Session", ...]:
+        """The session itself, then those it was lent from."""
+        return (self, *self.above)

@@ -55,6 +55,9 @@ class SessionDocument:
     integrity: Integrity = Integrity.TRUSTED
     labels: frozenset[str] = frozenset()
     answers: int = 0
+    parent: str = ""
+    """The session it was lent from; empty when a person, or an autonomous agent itself, opened it."""
+    depth: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +66,12 @@ class Live:
 
     kept: SessionDocument
     session: Session
+    above: tuple["Live", ...] = ()
+    """The sessions it was lent from, the nearest first."""
+    below: set["Live"] = field(default_factory=set)
+    """The sessions lent from it directly."""
+    lending: int = 0
+    """Sessions that are being lent from it at this moment."""
     registry: Registry | None = None
     unfit: Refusal | None = None
     lent: dict[str, bool] = field(default_factory=dict)
@@ -181,8 +190,12 @@ class GuardedLedger:
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry. Raises LedgerUnavailable, or Unavailable when the session cannot be stored."""
         live = self._live.get(entry.session)
-        if live is not None and live.is_behind:
-            await self._keeper.keep(live)
+        if live is not None:
+            if live.is_behind:
+                await self._keeper.keep(live)
+            for each in live.above:
+                if each.is_behind:
+                    await self._keeper.keep(each)
         return await self._ledger.append(entry)
 
 

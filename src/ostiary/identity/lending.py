@@ -1,5 +1,6 @@
 """What is lent when a session is opened: what was asked, narrowed to what everybody concerned may give. Pure (R-B1, R-P2)."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -7,10 +8,10 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction
 from ostiary.core.ids import new_id
 from ostiary.core.registry import Registry
-from ostiary.core.subject import Limits
+from ostiary.core.subject import Limits, PrincipalKind, Session
 from ostiary.identity.keeper import SessionDocument
 from ostiary.identity.scopes import intersect, parse_scopes
-from ostiary.identity.standing import unfit
+from ostiary.identity.standing import unfit, unfit_agent
 
 MAX_TTL_S: Final = 3600.0
 MAX_PURPOSE: Final = 4000
@@ -39,14 +40,8 @@ def draft(registry: Registry, now: float, ask: Ask, defaults: Limits) -> Session
     refusal = unfit(registry, ask.agent, ask.user)
     if refusal is not None:
         return refusal
-    purpose = ask.purpose.strip()
-    if not purpose or len(purpose) > MAX_PURPOSE:
-        raise InvalidAction(f"a session needs a purpose of 1 to {MAX_PURPOSE} characters", remedy="say what the agent is to do")
-    if not 0 < ask.ttl_s <= MAX_TTL_S:
-        raise InvalidAction(f"a session lives at most {MAX_TTL_S:.0f} s, got {ask.ttl_s:.0f}")
-    if any(limit is not None and limit < 0 for limit in (ask.limits.actions, ask.limits.spend)):
-        raise InvalidAction("a limit must not be negative")
-    scopes = _lent(ask, registry.agents[ask.agent].scopes)
+    purpose = _checked(ask)
+    scopes = _lent(ask, registry)
     if not scopes:
         return refuse("out_of_scope", "nothing of what was asked can be lent", remedy="ask for scopes that the user and the agent have")
     limits = Limits(
@@ -57,12 +52,63 @@ def draft(registry: Registry, now: float, ask: Ask, defaults: Limits) -> Session
     return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit)
 
 
-def _lent(ask: Ask, declared: tuple[str, ...]) -> tuple[str, ...]:
+def draft_child(registry: Registry, now: float, ask: Ask, parent: Session, deepest: int) -> SessionDocument | Refusal:
+    """Return the session that `parent` would lend on: every right of it the parent has, now and until its end. Raises InvalidAction.
+
+    An agent that declares no scopes bounds nothing; its parent does. Nobody stands twice in a chain with others between.
+    """
+    refusal = unfit_agent(registry, ask.agent)
+    if refusal is not None:
+        return refusal
+    purpose = _checked(ask)
+    if parent.depth >= deepest:
+        return refuse("forbidden", f"a session is lent on at most {deepest} times", remedy="let an agent further up lend it")
+    above = [link.name for link in parent.subject.chain if link.kind is PrincipalKind.AGENT]
+    if ask.agent in above[:-1] and ask.agent != above[-1]:
+        return refuse("forbidden", f"agent `{ask.agent}` stands higher in this chain already", remedy="answer it instead of asking it")
+    scopes = intersect(_lent(ask, registry), parent.scopes)
+    if not scopes:
+        return refuse("out_of_scope", "nothing of what was asked can be lent on", remedy="ask for scopes that the session above has")
+    limits = narrowed(ask.limits, parent.line)
+    if limits.actions == 0 or limits.spend == 0:
+        return refuse("budget_spent", "the session above has used up its budget", remedy="open a new session")
+    user = parent.subject.user
+    ends_at = min(now + ask.ttl_s, parent.expires_at)
+    core = (new_id(), ask.agent, user.name if user else None, scopes, purpose, now, ends_at, limits, ask.method)
+    return SessionDocument(*core, key=ask.key, parent=parent.id, depth=parent.depth + 1)
+
+
+def narrowed(asked: Limits, line: Sequence[Session]) -> Limits:
+    """Return what of the asked limits is left in every session of a line."""
+    return Limits(
+        _least(asked.actions, ((each.limits.actions, each.state.actions) for each in line)),
+        _least(asked.spend, ((each.limits.spend, each.state.spent) for each in line)),
+    )
+
+
+def _least(asked: int | None, lent: Iterable[tuple[int | None, int]]) -> int | None:
+    left = [max(0, most - used) for most, used in lent if most is not None]
+    return min([*left, *([] if asked is None else [asked])], default=None)
+
+
+def _checked(ask: Ask) -> str:
+    """Return the purpose, when it and the numbers asked for can be."""
+    purpose = ask.purpose.strip()
+    if not purpose or len(purpose) > MAX_PURPOSE:
+        raise InvalidAction(f"a session needs a purpose of 1 to {MAX_PURPOSE} characters", remedy="say what the agent is to do")
+    if not 0 < ask.ttl_s <= MAX_TTL_S:
+        raise InvalidAction(f"a session lives at most {MAX_TTL_S:.0f} s, got {ask.ttl_s:.0f}")
+    if any(limit is not None and limit < 0 for limit in (ask.limits.actions, ask.limits.spend)):
+        raise InvalidAction("a limit must not be negative")
+    return purpose
+
+
+def _lent(ask: Ask, registry: Registry) -> tuple[str, ...]:
     """Intersect what was asked with what the user lends and what the agent declares, as sets; an agent that declares none bounds nothing."""
     scopes = parse_scopes(ask.scopes)
     if not scopes:
         raise InvalidAction("a session needs at least one scope", remedy="ask for scopes as `tool:mail/*`")
-    for ceiling in (ask.lent, declared or None):
+    for ceiling in (ask.lent, registry.agents[ask.agent].scopes or None):
         if ceiling is not None:
             scopes = intersect(scopes, parse_scopes(ceiling))
     return scopes

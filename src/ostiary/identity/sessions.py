@@ -4,27 +4,33 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from ostiary.core.action import Action, Boundary, Origins, Resource
-from ostiary.core.decision import Context, Effect, Refusal, refusal_of, refuse
+from ostiary.core.action import Action
+from ostiary.core.decision import Decision, Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction, NotFound
 from ostiary.core.ports import Credential, Ledger, PolicyEngine
-from ostiary.core.subject import Authentication, Limits, Session, SessionState, Subject
+from ostiary.core.subject import Limits, Session, SessionState
+from ostiary.identity import asking
 from ostiary.identity.backing import Backing
-from ostiary.identity.keeper import KIND, GuardedLedger, Keeper, Live, SessionDocument, recover
+from ostiary.identity.keeper import KIND, GuardedLedger, Keeper, Live, SessionDocument
 from ostiary.identity.keys import AGENT, PREFIXES, Key, KeyRing
-from ostiary.identity.lending import Ask, draft
+from ostiary.identity.lending import Ask, draft, draft_child
 from ostiary.identity.record import IdentityRecord
+from ostiary.identity.roster import Roster
 from ostiary.identity.scopes import matches
-from ostiary.identity.standing import chain, unfit
-from ostiary.identity.tokens import SESSION_TYPE, Signer
+from ostiary.identity.session_record import SessionRecord
+from ostiary.identity.standing import Standing, unfit
+from ostiary.identity.tokens import SESSION_TYPE, Signer, acting
+from ostiary.identity.views import SessionView, view
 
-MAX_LIVE: Final = 100_000
-MAX_LIVE_PER_AGENT: Final = 2_000
-KEEP_ENDED_S: Final = 86400.0
 MAX_CACHED: Final = 65_536
 MAX_LENT: Final = 1_024
+DEEPEST: Final = 4
+"""How often a session may be lent on when nothing else is set."""
+
+Inherit = Callable[[Session, Session], None]
+"""Gives a session that was lent on what is known of the one it was lent from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +40,6 @@ class Opened:
     session: Session
     token: str
     expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class SessionView:
-    """A session as people see it. `standing` is `open`, or why it is not: a code."""
-
-    id: str
-    agent: str
-    user: str | None
-    scopes: tuple[str, ...]
-    purpose: str
-    opened_at: float
-    expires_at: float
-    standing: str
-    opened_by: str
-    implicit: bool
-    limits: Limits
-    actions: int
-    denied: int
-    spent: int
-    integrity: str
-    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +64,32 @@ class Sessions:
         policy: PolicyEngine | None = None,
         *,
         defaults: Limits | None = None,
+        deepest: int = DEEPEST,
     ) -> None:
         self._defaults = defaults or Limits()
         """What a session may use up when it is lent no number, whoever opens it."""
+        self._deepest = deepest
         self._endings: list[Callable[[str], None]] = []
+        self._inheriting: list[Inherit] = []
         self._backing = backing
-        self._record = record
+        self._record = SessionRecord(backing, record)
         self._signer = signer
         self._keys = keys
         self._policy = policy
         self._keeper = Keeper(backing)
         self._verified: dict[bytes, _Verified] = {}
-        self._implicit: dict[str, Live] = {}
         self._opening = asyncio.Lock()
-        self._live: dict[str, Live] = {}
-        for document in backing.load(KIND, SessionDocument).values():
-            self._adopt(document, recover(document, backing.registry))
+        self._roster = Roster(backing)
+        self._live = self._roster.lives
+        self._standing = Standing(backing, keys)
 
     def on_end(self, forget: Callable[[str], None]) -> None:
         """Call `forget` with the id of each session that has ended, for who keeps something of it."""
         self._endings.append(forget)
+
+    def on_delegate(self, inherit: Inherit) -> None:
+        """Call `inherit` with each session that is lent on and the one it comes from, before it can be used."""
+        self._inheriting.append(inherit)
 
     def guard(self, ledger: Ledger) -> Ledger:
         """Return the ledger the pipeline must use: sessions are stored before anything of theirs is recorded."""
@@ -115,10 +105,10 @@ class Sessions:
                 return found
             known = found
         live = known.live
-        refusal = self._unverified(known) or self._standing(live)
+        refusal = self._unverified(known) or self._standing.of(live)
         if refusal is not None:
             self._verified.pop(mark, None)
-            return await self._refused(credential, refusal, live)
+            return await self._record.refused(credential, refusal, live)
         live.touched = True
         if live.is_behind:
             await self._keeper.keep(live)
@@ -130,7 +120,9 @@ class Sessions:
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
         live.touched = True
-        refusal = self._standing(live)
+        for each in live.above:
+            each.touched = True
+        refusal = self._standing.of(live)
         if refusal is None and session is not live.session and session.subject != live.session.subject:
             return refuse("revoked", "the rights of the user or agent changed meanwhile", remedy="send the action again")
         return refusal
@@ -152,38 +144,59 @@ class Sessions:
 
     async def open(self, ask: Ask, credential: Credential | None = None) -> Opened | Refusal:
         """Open a session: recorded, stored, then usable. A refusal is recorded too. Raises Unavailable."""
-        try:
-            document = self._draft(ask)
-        except InvalidAction as error:
-            document = refusal_of(error)
+        await self._prune()
+        document = self._drafted(ask)
         if isinstance(document, SessionDocument):
-            document = self._forbidden(document) or document
+            session = self._roster.session(document, SessionState())
+            document = asking.opening(self._policy, session, self._backing.now()) or document
         if isinstance(document, Refusal):
-            return await self._refused(credential or Credential("", "control"), document, None, ask)
-        await self._record_opening(document)
-        live = self._adopt(document, SessionState())
+            return await self._record.not_opened(credential, document, ask)
+        return await self._begin(document, SessionState(), asking.UNDECIDED)
+
+    async def delegate(
+        self, parent: Session, ask: Ask, credential: Credential | None = None, *, is_decided: bool = False
+    ) -> Opened | Refusal:
+        """Lend part of `parent` on, to the agent of `ask` or to its own: never more than it has, never for longer.
+
+        `is_decided` says that the `delegate` action went through the pipeline already. A refusal is recorded. Raises Unavailable.
+        """
+        await self._prune()
+        live = self._known(parent.id)
+        found = self._delegable(live, ask, is_decided=is_decided)
+        if isinstance(found, Refusal):
+            return await self._record.not_opened(credential, found, ask, live)
+        document, decision = found
+        state = SessionState()
+        state.join(live.session.state)
+        live.lending += 1
         try:
-            await self._keeper.write(live, Live.ahead)
-        except BaseException:
-            self._live.pop(document.id, None)
-            self._implicit.pop(document.key, None)
-            raise
-        token = "" if document.implicit else self._token(document)
-        return Opened(live.session, token, document.expires_at)
+            opened = await self._begin(document, state, decision)
+        finally:
+            live.lending -= 1
+        refusal = self._standing.of(self._live[document.id])
+        if refusal is not None:
+            return await self._record.not_opened(credential, refusal, ask, live)
+        return opened
 
-    async def close(self, session_id: str, *, by: str) -> None:
-        """End a session in good order. Raises NotFound, Unavailable."""
-        await self._end(session_id, "closed", by, "")
+    def rejoin(self, child: Session) -> None:
+        """Take what a session met that was lent on up to where it came from: call it before its answer goes back there."""
+        live = self._known(child.id)
+        for each in live.above[:1]:
+            each.session.state.join(live.session.state)
 
-    async def revoke(self, session_id: str, *, by: str, reason: str = "") -> None:
-        """End a session now; an open stream stops at its next piece. Raises NotFound, Unavailable."""
-        await self._end(session_id, "revoked", by, reason)
+    async def close(self, session_id: str, *, by: str) -> int:
+        """End a session in good order, and all that was lent from it; return how many those were. Raises NotFound, Unavailable."""
+        return await self._end(session_id, "closed", by, "")
+
+    async def revoke(self, session_id: str, *, by: str, reason: str = "") -> int:
+        """End a session now, with all that was lent from it; open streams stop at their next piece. Raises NotFound, Unavailable."""
+        return await self._end(session_id, "revoked", by, reason)
 
     async def revoke_all(self, *, agent: str | None = None, user: str | None = None, by: str, reason: str = "") -> int:
         """Revoke the sessions of an agent or a user (of one with the other when both are given); return how many."""
         if agent is None and user is None:
             raise InvalidAction("say whose sessions are to be revoked")
-        ids = [view.id for view in self.list(agent=agent, user=user)]
+        ids = [found.id for found in self.list(agent=agent, user=user)]
         for session_id in ids:
             await self.revoke(session_id, by=by, reason=reason)
         return len(ids)
@@ -197,12 +210,12 @@ class Sessions:
         owned = {name for name, found in agents.items() if found.owner == owner}
         return sorted(
             (
-                view
-                for view in views
-                if agent in (None, view.agent) and user in (None, view.user) and (owner is None or view.agent in owned)
-                if ended or view.standing == "open"
+                found
+                for found in views
+                if agent in (None, found.agent) and user in (None, found.user) and (owner is None or found.agent in owned)
+                if ended or found.standing == "open"
             ),
-            key=lambda view: view.id,
+            key=lambda found: found.id,
             reverse=True,
         )
 
@@ -213,12 +226,12 @@ class Sessions:
     def is_open(self, session_id: str) -> bool:
         """Say whether a session stands now."""
         live = self._live.get(session_id)
-        return live is not None and self._standing(live) is None
+        return live is not None and self._standing.of(live) is None
 
     def is_over(self, session_id: str) -> bool:
         """Say whether a session will never act again: ended, past its end, or not known."""
         live = self._live.get(session_id)
-        return live is None or bool(live.kept.ended) or self._backing.now() >= live.kept.expires_at
+        return live is None or any(each.kept.ended or self._backing.now() >= each.kept.expires_at for each in (live, *live.above))
 
     def session(self, session_id: str) -> Session | None:
         """Return the session with its state, for who must show or continue it."""
@@ -237,13 +250,11 @@ class Sessions:
         else:
             found = self._by_token(credential.token)
         if isinstance(found, Refusal):
-            return await self._refused(credential, found, None)
-        refusal = self._standing(found.live)
+            return await self._record.refused(credential, found)
+        refusal = self._standing.of(found.live)
         if refusal is not None:
-            return await self._refused(credential, refusal, found.live)
-        detail = {"ip": credential.ip, "door": credential.door}
-        action = "agent_key" if found.key else "session_token"
-        await self._record.event("authenticate", action=action, detail=detail, **self._about(found.live.kept))
+            return await self._record.refused(credential, refusal, found.live)
+        await self._record.authenticated(credential, found.live, by_key=bool(found.key))
         if len(self._verified) >= MAX_CACHED:
             self._verified.pop(next(iter(self._verified)))
         self._verified[mark] = found
@@ -258,8 +269,8 @@ class Sessions:
         live = self._live.get(str(claims.get("sid", "")))
         if live is None:
             return refuse("expired", "the session of this token is over", remedy="open a new session")
-        actor, lender = claims.get("act"), live.kept.user or live.kept.agent
-        if actor != {"sub": live.kept.agent} or claims["sub"] != lender or live.kept.implicit:
+        lender, actors = _chain(live)
+        if claims.get("act") != acting(actors) or claims["sub"] != lender or live.kept.implicit:
             return refuse("no_session", "the token does not belong to its session", remedy="get a session token at /oauth/token")
         return _Verified(live, claims["exp"], claims["kid"])
 
@@ -268,7 +279,7 @@ class Sessions:
         if isinstance(key, Refusal):
             return key
         async with self._opening:
-            live = self._implicit.get(key.id)
+            live = self._roster.implicit(key.id)
             if live is None or self._backing.now() >= live.kept.expires_at:
                 opened = await self._open_implicit(key, credential)
                 if isinstance(opened, Refusal):
@@ -294,138 +305,85 @@ class Sessions:
             return refuse("expired", "the token is past its end", remedy="get a new session token at /oauth/token")
         return None
 
-    # -- whether it stands
-
-    def _standing(self, live: Live) -> Refusal | None:
-        kept = live.kept
-        if kept.ended:
-            code = "revoked" if kept.ended == "revoked" else "expired"
-            return refuse(code, f"the session was {kept.ended}", remedy="open a new session")
-        if self._backing.now() >= kept.expires_at:
-            return refuse("expired", "the session is past its end", remedy="open a new session")
-        if live.registry is not self._backing.registry:
-            self._look_again(live)
-        if live.unfit is None and kept.key and self._keys.is_revoked(kept.key):
-            return refuse("revoked", "the agent key behind the session was revoked", remedy="open a new session with a new key")
-        return live.unfit
-
-    def _look_again(self, live: Live) -> None:
-        """Find out what the registry of now says of the session's principals; their roles may have changed too."""
-        registry, kept = self._backing.registry, live.kept
-        live.registry = registry
-        live.unfit = unfit(registry, kept.agent, kept.user)
-        subject = Subject(chain(registry, kept.agent, kept.user))
-        if live.unfit is None and subject != live.session.subject:
-            live.session = replace(live.session, subject=subject)
-
     # -- opening and ending
 
-    def _draft(self, ask: Ask) -> SessionDocument | Refusal:
+    def _drafted(self, ask: Ask) -> SessionDocument | Refusal:
         """Return the session to be, when there is room for one more."""
-        now = self._backing.now()
-        document = draft(self._backing.registry, now, ask, self._defaults)
+        try:
+            document = draft(self._backing.registry, self._backing.now(), ask, self._defaults)
+        except InvalidAction as error:
+            return refusal_of(error)
+        return document if isinstance(document, Refusal) else self._roster.room(ask.agent) or document
+
+    def _delegable(self, live: Live, ask: Ask, *, is_decided: bool) -> tuple[SessionDocument, Decision] | Refusal:
+        """Return the session to be lent on and what permits it: the parent stands, its scopes say so, and policy does."""
+        refusal = self._standing.of(live)
+        if refusal is None and ask.agent != live.kept.agent:
+            refusal = self.in_scope(live.session, asking.delegation(ask.agent, ask.purpose, ask.scopes))
+        if refusal is not None:
+            return refusal
+        try:
+            document = draft_child(self._backing.registry, self._backing.now(), ask, live.session, self._deepest)
+        except InvalidAction as error:
+            return refusal_of(error)
+        if isinstance(document, SessionDocument):
+            document = self._roster.room_below(live) or self._roster.room(ask.agent) or document
         if isinstance(document, Refusal):
             return document
-        self._prune(now)
-        mine = sum(live.kept.agent == ask.agent and not live.kept.ended for live in self._live.values())
-        if len(self._live) >= MAX_LIVE or mine >= MAX_LIVE_PER_AGENT:
-            return refuse("rate_limited", "too many sessions are open", remedy="close sessions that are done", retry_after_s=60.0)
-        return document
+        decision = asking.UNDECIDED if is_decided else asking.delegating(self._policy, live.session, document, self._backing.now())
+        return decision if isinstance(decision, Refusal) else (document, decision)
 
-    def _forbidden(self, document: SessionDocument) -> Refusal | None:
-        """Ask policy whether it forbids this lending; that it is not expressly permitted is no obstacle."""
-        if self._policy is None:
-            return None
-        session = self._session(document, SessionState())
-        arguments = {"purpose": document.purpose, "scopes": list(document.scopes)}
-        action = Action(Boundary.USER_AGENT, "open", "open_session", Resource("Agent", document.agent), "", arguments)
-        decision = self._policy.decide(session, action, Origins(), Context(at=self._backing.now()))
-        if decision.effect is Effect.ALLOW or (decision.effect is Effect.DENY and decision.code == "not_granted"):
-            return None
-        code = "forbidden" if decision.effect is Effect.HOLD else decision.code or "forbidden"
-        return refuse(
-            code, "; ".join(decision.reasons) or "a policy forbids this session", policies=decision.policies, remedy=decision.remedy
-        )
+    async def _begin(self, document: SessionDocument, state: SessionState, decision: Decision) -> Opened:
+        """Record, adopt and store a session; whatever fails, there is none."""
+        await self._record.opened(document, self._roster.session(document, state), decision)
+        live = self._roster.adopt(document, state)
+        try:
+            for inherit in self._inheriting if live.above else ():
+                inherit(live.session, live.above[0].session)
+            await self._keeper.write(live, Live.ahead)
+        except BaseException:
+            self._roster.drop(live)
+            raise
+        return Opened(live.session, "" if document.implicit else self._token(live), document.expires_at)
 
-    async def _record_opening(self, document: SessionDocument) -> None:
-        detail = {
-            "purpose": document.purpose,
-            "scopes": list(document.scopes),
-            "ttl_s": round(document.expires_at - document.opened_at),
-            "limits": {"actions": document.limits.actions, "spend": document.limits.spend},
-            "opened_by": document.opened_by,
-            "method": document.method,
-        }
-        await self._record.event("open", action="session", detail=detail, **self._about(document, by=document.opened_by))
-
-    async def _end(self, session_id: str, how: str, by: str, reason: str) -> None:
+    async def _end(self, session_id: str, how: str, by: str, reason: str) -> int:
         live = self._known(session_id)
         if live.stored_end in ("revoked", how):
-            return
+            return 0
+        now = self._backing.now()
+        below = [each for each in self._roster.descendants(live) if not each.stored_end and now < each.kept.expires_at]
+        await self._end_one(live, how, by, reason)
+        await asyncio.gather(*[self._end_one(each, how, by, f"the session {session_id} it was lent from ended") for each in below])
+        return len(below)
+
+    async def _end_one(self, live: Live, how: str, by: str, reason: str) -> None:
         how = "revoked" if live.kept.ended == "revoked" else how
         live.kept = replace(live.kept, ended=how)
-        verb = "close" if how == "closed" else "revoke"
-        about = self._about(live.kept, by=by)
-        await self._record.event(verb, action="session", detail={"reason": reason}, **about)
+        await self._record.ended(live, how, by, reason)
         await self._keeper.write(live, Live.exact)
-        self._forgotten(session_id)
+        self._forgotten(live.kept.id)
 
-    def _adopt(self, document: SessionDocument, state: SessionState) -> Live:
-        live = Live(document, self._session(document, state))
-        self._live[document.id] = live
-        if document.implicit:
-            self._implicit[document.key] = live
-        return live
-
-    def _session(self, document: SessionDocument, state: SessionState) -> Session:
-        subject = Subject(chain(self._backing.registry, document.agent, document.user))
-        authentication = Authentication(document.method, document.opened_at)
-        core = (document.scopes, document.purpose, document.opened_at, document.expires_at, document.limits)
-        return Session(document.id, subject, *core, authentication, max(0, len(subject.chain) - 2), state)
-
-    def _token(self, document: SessionDocument) -> str:
+    def _token(self, live: Live) -> str:
+        kept = live.kept
+        lender, actors = _chain(live)
         return self._signer.sign_session(
-            document.id,
-            user=document.user or "",
-            agent=document.agent,
-            scopes=document.scopes,
-            issued_at=document.opened_at,
-            expires_at=document.expires_at,
+            kept.id, lender=lender, actors=actors, scopes=kept.scopes, issued_at=kept.opened_at, expires_at=kept.expires_at
         )
 
-    def _prune(self, now: float) -> None:
-        """Forget sessions that ended long ago; their story is in the ledger."""
+    async def _prune(self) -> None:
+        """Forget sessions that ended long ago, here and in the store. Raises Unavailable."""
         if len(self._live) % 64:
             return
-        for session_id in [i for i, live in self._live.items() if now > live.kept.expires_at + KEEP_ENDED_S]:
-            del self._live[session_id]
-            self._forgotten(session_id)
+        past = self._roster.past()
+        if past:
+            await self._backing.save(KIND, dict.fromkeys(live.kept.id for live in past))
+        for live in past:
+            self._roster.drop(live)
+            self._forgotten(live.kept.id)
 
     def _forgotten(self, session_id: str) -> None:
         for forget in self._endings:
             forget(session_id)
-
-    # -- words for the record and for people
-
-    async def _refused(self, credential: Credential, refusal: Refusal, live: Live | None, ask: Ask | None = None) -> Refusal:
-        about: dict[str, str] = {}
-        if live is not None:
-            about = self._about(live.kept)
-        elif ask is not None:
-            actor = self._backing.registry.agent_principal(ask.agent)
-            about = {"actor": actor.id if actor else "", "user": ask.by}
-        if ask is not None:
-            return await self._record.failure(credential, refusal, verb="open", method="session", **about)
-        return await self._record.failure(credential, refusal, method=_method(credential.token), **about)
-
-    def _about(self, document: SessionDocument, *, by: str = "") -> dict[str, Any]:
-        """Say whose session it is, and who acts on it when that is somebody else."""
-        actor = self._backing.registry.agent_principal(document.agent)
-        lender = document.user or ""
-        about: dict[str, Any] = {"user": by or lender, "session": document.id, "resource": f"Session::{document.id}"}
-        if by and lender and by != lender:
-            about["on_behalf_of"] = (lender,)
-        return {**about, "actor": actor.id, "owner": actor.owner or ""} if actor else about
 
     def _known(self, session_id: str) -> Live:
         live = self._live.get(session_id)
@@ -434,14 +392,10 @@ class Sessions:
         return live
 
     def _view(self, live: Live) -> SessionView:
-        kept, state, refusal = live.kept, live.session.state, self._standing(live)
-        standing = refusal.code if refusal else "open"
-        core = (kept.id, kept.agent, kept.user, kept.scopes, kept.purpose, kept.opened_at, kept.expires_at, standing)
-        counts = (state.actions, state.denied, state.spent, state.integrity.value, tuple(sorted(state.labels)))
-        return SessionView(*core, kept.opened_by, kept.implicit, kept.limits, *counts)
+        return view(live, self._standing.of(live))
 
 
-def _method(token: str) -> str:
-    if not token:
-        return "none"
-    return "agent_key" if token.startswith(PREFIXES[AGENT]) else "session_token"
+def _chain(live: Live) -> tuple[str, tuple[str, ...]]:
+    """Return who lent first, and the agents of the chain, the acting one first."""
+    line = (live, *live.above)
+    return line[-1].kept.user or line[-1].kept.agent, tuple(each.kept.agent for each in line)

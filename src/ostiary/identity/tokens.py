@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,12 +110,17 @@ class Signer:
         ]
         return {"keys": keys}
 
-    def sign_session(self, session: str, *, user: str, agent: str, scopes: tuple[str, ...], issued_at: float, expires_at: float) -> str:
-        """Return a session token: `sub` the user (the agent itself when autonomous), `act` the agent, `sid` the session."""
+    def sign_session(
+        self, session: str, *, lender: str, actors: Sequence[str], scopes: tuple[str, ...], issued_at: float, expires_at: float
+    ) -> str:
+        """Return a session token: `sub` who lent first, `act` the acting agent with those above it inside (RFC 8693 section 4.1), `sid` the session.
+
+        `actors` has the acting agent first.
+        """
         claims: dict[str, Any] = {
-            "sub": user or agent,
-            "act": {"sub": agent},
-            "client_id": agent,
+            "sub": lender,
+            "act": acting(actors),
+            "client_id": actors[0],
             "scope": " ".join(scopes),
             "sid": session,
             "aud": self.audience,
@@ -144,6 +149,13 @@ class Signer:
             return self._verify(token, kind)
         except (InvalidAction, ValueError, InvalidSignature):
             return refuse("no_session", "the token is not one of this gateway", remedy="get a session token at /oauth/token")
+
+    def kind(self, token: str) -> str:
+        """Return the `typ` a token claims to have, to know what to verify it as; nothing is believed yet."""
+        try:
+            return str(parse_object(_unb64(token[:MAX_TOKEN].partition(".")[0]), max_bytes=512).get("typ", ""))
+        except (InvalidAction, ValueError):
+            return ""
 
     def _verify(self, token: str, kind: str) -> dict[str, Any] | Refusal:
         if len(token) > MAX_TOKEN:
@@ -193,6 +205,14 @@ class Signer:
     def _forget(self, kid: str) -> None:
         for keys in (self._stored, self._private, self._public):
             keys.pop(kid, None)
+
+
+def acting(actors: Sequence[str]) -> dict[str, Any]:
+    """Return the `act` claim of a chain of agents, the acting one first (RFC 8693 section 4.1)."""
+    claim: dict[str, Any] = {}
+    for actor in reversed(actors):
+        claim = {"sub": actor, "act": claim} if claim else {"sub": actor}
+    return claim
 
 
 def _b64(data: bytes) -> str:

@@ -1,8 +1,9 @@
-"""The token endpoint: a user's token and an agent's proof buy a session token (RFC 8693), and where clients learn of it (RFC 8414)."""
+"""The token endpoint: a user's token, or a session's, and an agent's proof buy a session token (RFC 8693), and where clients learn of it (RFC 8414)."""
 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -10,12 +11,12 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction, OstiaryError
 from ostiary.core.ports import Credential
 from ostiary.identity.directory import Directory, SignedIn
-from ostiary.identity.keys import AGENT, KeyRing
+from ostiary.identity.keys import AGENT, Key, KeyRing
 from ostiary.identity.lending import MAX_TTL_S, Ask
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.scopes import parse_scopes
-from ostiary.identity.sessions import Sessions
-from ostiary.identity.tokens import USER_TYPE, Signer
+from ostiary.identity.sessions import Opened, Sessions
+from ostiary.identity.tokens import SESSION_TYPE, USER_TYPE, Signer
 from ostiary.protocols.wire import Call
 
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -99,6 +100,8 @@ class OAuthDoor:
         key = self._keys.verify(proof, AGENT)
         if isinstance(key, Refusal):
             return await self._record.failure(credential, key, method="agent_key")
+        if self._signer.kind(form.get("subject_token", "")) == SESSION_TYPE:
+            return _granted(await self._lend_on(form, key, credential))
         claims = self._signer.verify(form.get("subject_token", ""), USER_TYPE)
         if isinstance(claims, Refusal):
             return await self._record.failure(credential, claims, method="user_token")
@@ -119,18 +122,23 @@ class OAuthDoor:
             method="token_exchange",
             key=key.id,
         )
-        opened = await self._sessions.open(ask, credential)
-        if isinstance(opened, Refusal):
-            return opened
-        session = opened.session
-        return {
-            "access_token": opened.token,
-            "issued_token_type": ACCESS_TOKEN,
-            "token_type": "Bearer",
-            "expires_in": max(1, int(opened.expires_at - session.opened_at)),
-            "scope": " ".join(session.scopes),
-            "session": session.id,
-        }
+        return _granted(await self._sessions.open(ask, credential))
+
+    async def _lend_on(self, form: Mapping[str, str], key: Key, credential: Credential) -> Opened | Refusal:
+        """Exchange a session token, and the key of the agent it is lent on to, for a session of that agent (RFC 8693 section 4.1)."""
+        parent = await self._sessions.authenticate(replace(credential, token=form["subject_token"]))
+        if isinstance(parent, Refusal):
+            return parent
+        ask = Ask(
+            agent=key.holder,
+            user=None,
+            scopes=tuple(form.get("scope", "").split()),
+            purpose=form.get("purpose", ""),
+            ttl_s=_ttl(form.get("requested_ttl", "")),
+            method="token_exchange",
+            key=key.id,
+        )
+        return await self._sessions.delegate(parent, ask, credential)
 
     async def _login(self, call: Call) -> None:
         form = await _form(call, LOGIN_FIELDS)
@@ -175,6 +183,20 @@ class OAuthDoor:
             "service_documentation": "https://ostiary.dev/docs/identity",
         }
         await call.respond_json(200, document)
+
+
+def _granted(opened: Opened | Refusal) -> dict[str, Any] | Refusal:
+    if isinstance(opened, Refusal):
+        return opened
+    session = opened.session
+    return {
+        "access_token": opened.token,
+        "issued_token_type": ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": max(1, int(opened.expires_at - session.opened_at)),
+        "scope": " ".join(session.scopes),
+        "session": session.id,
+    }
 
 
 def _client_secret(call: Call) -> str:

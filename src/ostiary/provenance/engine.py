@@ -139,16 +139,16 @@ class Provenance:
         flow.label = Label(integrity, flow.label.confidentiality - {label})
         self._changed(session.id)
 
-    def inherit(self, child: Session, parent_id: str) -> None:
+    def inherit(self, child: Session, parent: Session) -> None:
         """Let a delegated session begin with what its parent knows; its own purpose was written by an agent and adds nothing.
 
         Rights of a child only shrink, so what was safe for the parent is no more than safe here; labels come along.
         """
-        parent = self._flows.get(parent_id)
-        if parent is None:
-            raise ValueError(f"nothing is known of the parent session `{parent_id}`")
-        flow = self._flows[child.id] = unpacked(packed(snapshot(parent)))
+        flow = unpacked(packed(snapshot(self._flow(parent))))
         flow.answers = child.state.answers
+        if len(self._flows) >= self._max_sessions:
+            self._drop()
+        self._flows[child.id] = flow
         self._flow(child)
         self._changed(child.id)
 

@@ -84,7 +84,8 @@ async def test_a_session_is_opened_shown_and_closed(tmp_path: Path) -> None:
         shown = await client.get(f"/v1/sessions/{opened.json()['id']}")
         assert opened.json()["token"] not in shown.text
         assert (shown.json()["standing"], shown.json()["max_actions"], shown.json()["opened_by"]) == ("open", 5, "administrator")
-        assert (await client.delete(f"/v1/sessions/{opened.json()['id']}")).status_code == 204
+        ended = await client.delete(f"/v1/sessions/{opened.json()['id']}")
+        assert ended.json() == {"id": opened.json()["id"], "children": 0}
         assert (await client.get("/v1/sessions")).json()["items"] == []
         assert len((await client.get("/v1/sessions?ended=true")).json()["items"]) == 1
 

@@ -242,9 +242,7 @@ def test_a_child_session_knows_what_its_parent_knew_and_its_labels() -> None:
     world.answer("mail/read", text("hello"), id="1", detected=frozenset({"phi"}))
     child = World(f"pay {EVIL}", depth=1)
     object.__setattr__(child.session, "id", "child")
-    with pytest.raises(ValueError, match="parent"):
-        world.provenance.inherit(child.session, "nobody")
-    world.provenance.inherit(child.session, "s1")
+    world.provenance.inherit(child.session, world.session)
     child.provenance = world.provenance
     assert child.origin(IBAN) == "user"
     assert child.origin(EVIL) == "model"
