@@ -20,8 +20,7 @@ def victim(tmp_path: Path) -> Path:
 
 def test_an_entry_dropped_from_the_search_index_is_found(victim: Path) -> None:
     """R-L5: the index can hide, not invent; `verify` says which word it hides, and a rebuild brings it back."""
-    hidden = "SELECT id FROM words WHERE word = 'session=s-3'"
-    tamper(victim, f"DELETE FROM postings WHERE word = ({hidden}) AND idx = 10", file="index.db")
+    tamper(victim, "DELETE FROM postings WHERE idx = 10", file="index.db")
     reader = open_reader(victim)
     assert 10 not in [row["index"] for row in reader.search(session="s-3", limit=1000)]
     reader.close()
@@ -43,14 +42,24 @@ def test_an_entry_dropped_from_the_search_index_is_found(victim: Path) -> None:
 
 def test_an_index_that_invents_or_swaps_is_found_and_not_believed(victim: Path) -> None:
     """R-L5: equal counts and sums do not fool the check; a hit is decoded from its leaf before it is shown."""
-    word = "(SELECT id FROM words WHERE word = 'session=s-3')"
-    tamper(victim, f"UPDATE postings SET idx = idx - 1 WHERE word = {word} AND idx = 10", file="index.db")
-    tamper(victim, f"UPDATE postings SET idx = idx + 1 WHERE word = {word} AND idx = 17", file="index.db")
+    tamper(victim, "UPDATE postings SET idx = -idx WHERE idx IN (10, 11)", file="index.db")
+    tamper(victim, "UPDATE postings SET idx = 21 + idx WHERE idx < 0", file="index.db")
     reader = open_reader(victim)
     rows = reader.search(session="s-3", limit=1000)
     reader.close()
     assert {row["session"] for row in rows} == {"s-3"}
     assert verify(victim).ok is False
+
+
+def test_a_word_taken_from_a_shape_is_found(victim: Path) -> None:
+    """R-L5: hiding all entries of a session at once, by what their words are, shows as well."""
+    word = "(SELECT id FROM words WHERE word = 'session=s-3')"
+    tamper(victim, f"DELETE FROM members WHERE word = {word}", file="index.db")
+    reader = open_reader(victim)
+    assert reader.search(session="s-3", limit=1000) == []
+    reader.close()
+    found = verify(victim)
+    assert any("session=s-3" in problem.what for problem in found.problems)
 
 
 def test_a_hidden_open_intent_is_not_hidden_from_a_rebuilt_index(tmp_path: Path) -> None:

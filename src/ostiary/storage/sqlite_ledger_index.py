@@ -1,8 +1,13 @@
-"""The ledger's search index in SQLite: postings of words, and where ids are. It can be deleted at any time."""
+"""The ledger's search index in SQLite: postings of words, and where ids are. It can be deleted at any time.
+
+Entries with the same words are of one shape, and there are few shapes: an entry posts one row, its shape's words are posted once.
+"""
 
 # ruff: noqa: S608 - table and column names are our own words; every value is bound
 
 import sqlite3
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +17,23 @@ from ostiary.ledger.index import BLOCK_BITS, IndexRow, Projection, Want, key_of,
 from ostiary.ledger.leaf import Leaf
 from ostiary.storage.sqlite_files import connect, insert_rows
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE IF NOT EXISTS words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS postings (word INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (word, idx)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shapes (id INTEGER PRIMARY KEY, words BLOB NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS members (word INTEGER NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY (word, shape)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS postings (shape INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (shape, idx)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (id BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (id, idx)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (intent BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (intent, idx)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unanswered (id BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS times (block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
-_ALL = ("words", "postings", "ids", "links", "unanswered", "times", "state")
+_ALL = ("words", "shapes", "members", "postings", "ids", "links", "unanswered", "times", "state")
 _CACHE = 65_536
 _MANY = 10_000
+_WINDOW = 4_096
+"""Entries looked at first, newest first; four times as many each time that there were too few hits among them."""
 
 
 class SqliteLedgerIndex:
@@ -32,10 +41,20 @@ class SqliteLedgerIndex:
 
     def __init__(self, path: Path, *, is_readonly: bool = False) -> None:
         self._words: dict[str, int] = {}
+        self._shapes: dict[tuple[object, ...], int] = {}
         self._db = connect(path, is_readonly=is_readonly)
         if not is_readonly:
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_TABLES)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the tables; those of another version go, to be filled anew."""
+        ((version,),) = self._db.execute("PRAGMA user_version")
+        if version != _VERSION:
+            for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                self._db.execute(f'DROP TABLE "{table}"')
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._db.executescript(_TABLES)
 
     def _read(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
@@ -47,12 +66,14 @@ class SqliteLedgerIndex:
 
     def projected(self) -> int:
         """Return how many entries are covered."""
-        found = dict(self._read("SELECT name, CAST(value AS INTEGER) FROM state"))
-        return int(found.get("projected", 0)) if found.get("version", _VERSION) == _VERSION else 0
+        ((version,),) = self._read("PRAGMA user_version")
+        if version != _VERSION:
+            return 0
+        return int(dict(self._read("SELECT name, CAST(value AS INTEGER) FROM state")).get("projected", 0))
 
     def reset(self) -> None:
         """Empty every table."""
-        self._words.clear()
+        self._forget()
         self._db.execute("BEGIN IMMEDIATE")
         for table in _ALL:
             self._db.execute(f"DELETE FROM {table}")
@@ -65,19 +86,22 @@ class SqliteLedgerIndex:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._add(first, leaves)
-            state = [("projected", first + len(leaves)), ("version", _VERSION)]
-            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state)
+            self._db.execute("INSERT OR REPLACE INTO state VALUES ('projected', ?)", (first + len(leaves),))
             self._db.execute("COMMIT")
         except BaseException:
-            self._words.clear()
+            self._forget()
             self._db.execute("ROLLBACK")
             raise
+
+    def _forget(self) -> None:
+        self._words.clear()
+        self._shapes.clear()
 
     def _add(self, first: int, leaves: Sequence[Leaf]) -> None:
         postings: list[tuple[int, int]] = []
         projection = Projection()
         for index, leaf in enumerate(leaves, first):
-            postings += [(self._word(word), index) for word in words(leaf)]
+            postings.append((self._shape(leaf), index))
             projection.add(index, leaf)
         postings.sort()
         insert_rows(self._db, "INSERT OR IGNORE INTO postings VALUES ", 2, [value for pair in postings for value in pair])
@@ -88,6 +112,22 @@ class SqliteLedgerIndex:
         self._db.executemany("DELETE FROM unanswered WHERE id = ?", [(key,) for key in projection.answered])
         sql = "INSERT INTO times VALUES (?, ?, ?) ON CONFLICT (block) DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)"
         self._db.executemany(sql, [(block, low, high) for block, (low, high) in projection.times.items()])
+
+    def _shape(self, leaf: Leaf) -> int:
+        known = _spoken(leaf)
+        found = self._shapes.get(known)
+        if found is not None:
+            return found
+        if len(self._shapes) >= _CACHE:
+            self._shapes.clear()
+        numbers = array("q", sorted(self._word(word) for word in words(leaf)))
+        packed = numbers.tobytes()
+        added = self._db.execute("INSERT OR IGNORE INTO shapes (words) VALUES (?)", (packed,)).rowcount
+        (found,) = self._db.execute("SELECT id FROM shapes WHERE words = ?", (packed,)).fetchone()
+        self._shapes[known] = shape = int(found)
+        if added:
+            self._db.executemany("INSERT OR IGNORE INTO members VALUES (?, ?)", [(number, shape) for number in numbers])
+        return shape
 
     def _word(self, word: str) -> int:
         found = self._words.get(word)
@@ -122,12 +162,19 @@ class SqliteLedgerIndex:
         if not all(groups):
             return []
         head, *rest = groups
-        sql = f"SELECT DISTINCT p.idx FROM postings p WHERE p.word IN ({_marks(head)}) AND p.idx >= ? AND p.idx < ?"
-        values: list[int] = [*head, low, high]
+        shapes = f"SELECT m.shape FROM members m WHERE m.word IN ({_marks(head)})"
+        values = [*head]
         for group in rest:
-            sql += f" AND EXISTS (SELECT 1 FROM postings q WHERE q.word IN ({_marks(group)}) AND q.idx = p.idx)"
+            shapes += f" AND EXISTS (SELECT 1 FROM members n WHERE n.word IN ({_marks(group)}) AND n.shape = m.shape)"
             values += group
-        return [idx for (idx,) in self._read(f"{sql} ORDER BY p.idx DESC LIMIT ?", (*values, limit))]
+        sql = f"SELECT idx FROM postings WHERE shape IN ({shapes}) AND idx >= ? AND idx < ? ORDER BY idx DESC LIMIT ?"
+        found: list[int] = []
+        width = _WINDOW
+        while low < high and len(found) < limit:
+            start = max(low, high - width)
+            found += [idx for (idx,) in self._read(sql, (*values, start, high, limit - len(found)))]
+            high, width = start, width * 4
+        return found
 
     def _numbers(self, want: Want) -> list[int]:
         found: set[int] = set()
@@ -142,7 +189,7 @@ class SqliteLedgerIndex:
         return sorted(found)
 
     def _weight(self, group: list[int]) -> int:
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM postings WHERE word IN ({_marks(group)}) LIMIT {_MANY})"
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM members WHERE word IN ({_marks(group)}) LIMIT {_MANY})"
         return sum(int(count) for (count,) in self._read(sql, group))
 
     def span(self, since_us: int | None, until_us: int | None) -> tuple[int, int]:
@@ -159,10 +206,18 @@ class SqliteLedgerIndex:
     def totals(self, factor: int, first: int, second: int) -> Iterable[tuple[str, int, int]]:
         """Iterate per word what `verify` compares with the leaves."""
         mixed = "(idx * ?1 % ?2)"
-        sql = f"SELECT word, count(*), sum({mixed} * {mixed} % ?3) FROM postings WHERE idx < ?4 GROUP BY word"
+        sql = f"SELECT shape, count(*), sum({mixed} * {mixed} % ?3) FROM postings WHERE idx < ?4 GROUP BY shape"
+        of_shape = {shape: (count, total) for shape, count, total in self._read(sql, (factor, first, second, self.projected()))}
         names: dict[int, str] = dict(self._read("SELECT id, CAST(word AS TEXT) FROM words"))
-        for number, count, total in self._read(sql, (factor, first, second, self.projected())):
-            yield names.get(number, ""), count, total
+        counts: Counter[str] = Counter()
+        totals: Counter[str] = Counter()
+        for word, shape in self._read("SELECT word, shape FROM members"):
+            if shape in of_shape:
+                name = names.get(word, "")
+                counts[name] += of_shape[shape][0]
+                totals[name] += of_shape[shape][1]
+        for name, count in counts.items():
+            yield name, count, totals[name]
 
     def freeze(self, is_frozen: bool) -> None:
         """Hold one snapshot of the write-ahead log, or let it go."""
@@ -177,6 +232,13 @@ class SqliteLedgerIndex:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _spoken(leaf: Leaf) -> tuple[object, ...]:
+    """Return all that `words` reads of a leaf: two leaves that agree here have the same words."""
+    what = (leaf.family, leaf.kind, leaf.boundary, leaf.verb, leaf.action, leaf.resource, leaf.decision, leaf.code, leaf.approval)
+    who = (leaf.actor, leaf.user, leaf.owner, leaf.subject, leaf.session, leaf.on_behalf_of)
+    return (*what, *who, leaf.policies, leaf.labels)
 
 
 def _marks(group: Sequence[int]) -> str:
