@@ -87,8 +87,7 @@ class McpHttp:
         identifier = self._next_id()
         body = self._body(identifier, method, params)
         try:
-            async with asyncio.timeout(CALL_S):
-                return await self._exchange(identifier, method, body, listener or Deaf(), headers)
+            return await self._exchange(identifier, method, body, listener or Deaf(), headers, stream_s=CALL_S)
         except TimeoutError:
             self._forget(identifier)
             raise UpstreamUnavailable(f"server `{self._server.name}` did not finish `{method}` within {CALL_S:.0f} s") from None
@@ -110,7 +109,7 @@ class McpHttp:
         """Hold a `subscriptions/listen` until the server ends it; cancel to leave."""
         identifier = self._next_id()
         body = self._body(identifier, "subscriptions/listen", params)
-        reply = await self._exchange(identifier, "subscriptions/listen", body, listener, ())
+        reply = await self._exchange(identifier, "subscriptions/listen", body, listener, (), stream_s=None)
         if "error" in reply:
             raise UpstreamUnavailable("the server offers no subscriptions")
 
@@ -139,8 +138,16 @@ class McpHttp:
         self.hello = hello
 
     async def _exchange(
-        self, identifier: int, method: str, body: dict[str, Any], listener: Listener, headers: Sequence[tuple[str, str]]
+        self,
+        identifier: int,
+        method: str,
+        body: dict[str, Any],
+        listener: Listener,
+        headers: Sequence[tuple[str, str]],
+        *,
+        stream_s: float | None,
     ) -> dict[str, Any]:
+        """Send one request and read its answer: a whole one is bounded by the client, a stream by `stream_s` in all."""
         mirrored = [*headers, *self._mirrored(method, body["params"])] if self.is_modern else []
         answer = await self._http.send(self._made("POST", _encode(body), mirrored, LISTEN_S if method.endswith("listen") else PIECE_S))
         try:
@@ -157,7 +164,8 @@ class McpHttp:
             if answer.status == 200 and kind == "text/event-stream":
                 if not self.is_modern:
                     listener.opened()
-                return await self._stream(identifier, answer, listener)
+                async with asyncio.timeout(stream_s):
+                    return await self._stream(identifier, answer, listener)
             raise UpstreamUnavailable(f"server `{self._server.name}` answered {answer.status} with `{kind[:64]}`")
         finally:
             answer.close()

@@ -10,17 +10,16 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._anchor_ns = time.time_ns()
-        self._started_ns = time.monotonic_ns()
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
 
     def start_after(self, floor_ns: int) -> None:
         """Never again say a time before `floor_ns`: that of the newest ledger entry, once it has been read."""
-        self._anchor_ns += max(0, floor_ns - self.now_ns())
+        self._offset_ns += max(0, floor_ns - self.now_ns())
 
     def now_ns(self) -> int:
         """Return the time in nanoseconds since the epoch."""
-        return self._anchor_ns + time.monotonic_ns() - self._started_ns
+        return self._offset_ns + time.monotonic_ns()
 
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
-        return self.now_ns() / 1e9
+        return (self._offset_ns + time.monotonic_ns()) / 1e9

@@ -23,6 +23,7 @@ from ostiary.core.subject import Session
 
 log = logging.getLogger("ostiary.pipeline")
 
+_ALLOW, _DENY, _HOLD = Effect.ALLOW.value, Effect.DENY.value, Effect.HOLD.value
 NOWHERE = Origins()
 """The origins of an action that was not traced yet."""
 
@@ -235,14 +236,14 @@ class Pipeline:
 
     def _intent(self, passage: Passage) -> Entry:
         action, decision, refusal = passage.action, passage.decision, passage.refusal
-        effect = (Effect.HOLD if refusal.code == "held" else Effect.DENY) if refusal else Effect.ALLOW
+        effect = (_HOLD if refusal.code == "held" else _DENY) if refusal else _ALLOW
         return Entry(
             id=passage.id,
             family=_family(action),
             kind=Kind.INTENT,
             at_ns=self._ports.clock_ns(),
             digest=action.digest if action else "",
-            decision=effect.value,
+            decision=effect,
             code=refusal.code if refusal else "",
             policies=decision.policies if decision else (),
             policy_revision=decision.revision if decision else "",
@@ -262,7 +263,7 @@ class Pipeline:
             at_ns=self._ports.clock_ns(),
             intent=passage.id,
             code=code,
-            decision=Effect.ALLOW.value,
+            decision=_ALLOW,
             policies=passage.decision.policies if passage.decision else (),
             policy_revision=passage.decision.revision if passage.decision else "",
             labels=tuple(sorted(passage.labels)),

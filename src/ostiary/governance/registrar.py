@@ -50,12 +50,8 @@ class Registrar:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._subscribers: list[Subscriber] = []
-        self._registry = Registry(trust_domain, 0, **{noun: _load(store, noun, kind) for noun, kind in NOUNS.items()})
-
-    @property
-    def registry(self) -> Registry:
+        self.registry = Registry(trust_domain, 0, **{noun: _load(store, noun, kind) for noun, kind in NOUNS.items()})
         """The snapshot of now."""
-        return self._registry
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with each new snapshot, on the event loop, before the change is answered."""
@@ -74,21 +70,21 @@ class Registrar:
                     raise Conflict(f"`{change.name}` in {change.noun} changed meanwhile", remedy="look at it again, then repeat")
             effective = [change for change in changes if self._current(change) != change.value]
             if not effective:
-                return self._registry
+                return self.registry
             for change in effective:
                 _check_name(change)
             for change in effective:
                 await self._ledger.append(self._entry(change, by, why))
             await self._store.write([Change(f"registry/{c.noun}", c.name, _dump(c.value)) for c in effective])
-            self._registry = _with(self._registry, effective)
+            self.registry = _with(self.registry, effective)
             for subscriber in self._subscribers:
-                waiting = subscriber(self._registry)
+                waiting = subscriber(self.registry)
                 if waiting is not None:
                     await waiting
-            return self._registry
+            return self.registry
 
     def _current(self, change: RegistryChange) -> Registered | None:
-        found: Registered | None = getattr(self._registry, change.noun).get(change.name)
+        found: Registered | None = getattr(self.registry, change.noun).get(change.name)
         return found
 
     def _entry(self, change: RegistryChange, by: str, why: str) -> Entry:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -87,13 +87,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Bound the request target."""
-        self._count(len(url))
+        self._head_size += len(url)
+        if self._head_size > self.bounds.head_bytes:
+            self._too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Bound names and values."""
-        self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self.bounds.head_bytes:
+            self._too_large()
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: stop its clock."""
@@ -103,11 +110,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle is not None:
             cast("dict[str, Any]", cycle.scope)[WHOLE] = partial(_answer_whole, cycle)
 
-    def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self.bounds.head_bytes:
-            self._abort(431, "request header fields too large")
-            raise ValueError("head too large")
+    def _too_large(self) -> NoReturn:
+        self._abort(431, "request header fields too large")
+        raise ValueError("head too large")
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
