@@ -36,6 +36,9 @@ class MovedClock(Clock):
     def now_ns(self) -> int:
         return round(self.at_s * 1e9)
 
+    def now(self) -> float:
+        return self.at_s
+
 
 @dataclass
 class Memory:
