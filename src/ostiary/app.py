@@ -26,6 +26,7 @@ from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
+from ostiary.governance.tool_profiles import ToolProfiles
 from ostiary.identity.backing import Backing
 from ostiary.identity.control import BOOTSTRAP, ControlPlane
 from ostiary.identity.directory import Directory
@@ -50,6 +51,7 @@ from ostiary.protocols.wire import Call
 from ostiary.provenance.engine import Provenance
 from ostiary.provenance.keeping import FlowKeeper
 from ostiary.provenance.profile import infer
+from ostiary.provenance.reasons import reasons
 from ostiary.settings import Described, Settings
 from ostiary.storage.keyring import Keyring
 from ostiary.storage.ledger_files import verify
@@ -140,6 +142,7 @@ async def open_gateway(
             engine=engine,
             approvals=approvals,
             pins=pins,
+            profiles=ToolProfiles(registrar, infer, reasons),
             secrets=secrets,
             notices=notices,
             preview=Preview(dialler, mcp.catalogue, findings, infer),

@@ -18,6 +18,7 @@ from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
+from ostiary.governance.tool_profiles import ToolProfiles
 from ostiary.identity.backing import Backing
 from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
@@ -31,6 +32,7 @@ from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
 from ostiary.provenance.profile import infer
+from ostiary.provenance.reasons import reasons
 from ostiary.settings import Settings, describe
 from ostiary.storage.keyring import Keyring
 from ostiary.storage.ledger_files import verify
@@ -117,6 +119,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         engine=engine,
         approvals=Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}"),
         pins=ToolPins(registrar, lambda *_: (), infer),
+        profiles=ToolProfiles(registrar, infer, reasons),
         secrets=SealedSecrets(store, ledger, clock),
         notices=Notices(clock.now, lambda _: None),
         preview=_no_preview,

@@ -14,6 +14,7 @@ from ostiary.api import (
     notices,
     policies,
     problems,
+    profiles,
     registry,
     secrets,
     sessions,
@@ -27,6 +28,7 @@ __all__ = ["Services", "create_api"]
 _ROUTERS = (
     me.routes,
     *registry.ROUTERS,
+    profiles.routes,
     agents.routes,
     agents.keys,
     tools.routes,

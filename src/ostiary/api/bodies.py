@@ -71,7 +71,9 @@ class ModelBody(Body):
 
 
 class ProfileBody(Body):
-    """What a tool's arguments and results mean; declared, and so confirmed."""
+    """What a tool's arguments and results mean; declared, and so confirmed, for the definition of this digest (any, until it is looked at)."""
+
+    digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
     effect: Literal["read", "reversible", "irreversible"] = "irreversible"
     external: bool = True

@@ -13,7 +13,7 @@ from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, route
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, InvalidPolicy
 from ostiary.core.registry import Registry
-from ostiary.governance import declaration
+from ostiary.governance import declaration, tool_profiles
 from ostiary.governance.declaration import Bundle, Plan
 from ostiary.policy.snapshot import prepare
 from ostiary.policy.version import PolicyVersion
@@ -90,6 +90,7 @@ async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
                 unseen = dict(found)
         except TimeoutError:
             unseen = {"(all)": f"no answer within {PREVIEW_S:.0f} s"}
+    tool_profiles.check(wanted, services.registrar.registry)
     if plan.policies is not None:
         try:
             await asyncio.to_thread(prepare, wanted, PolicyVersion(dict(plan.policies)))

@@ -12,7 +12,8 @@ from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
 from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User, Zone
 from ostiary.core.subject import Status
-from ostiary.governance.declaration import dependents, retired
+from ostiary.governance import tool_profiles
+from ostiary.governance.declaration import dependents, preview, retired
 from ostiary.governance.registrar import RegistryChange
 from ostiary.identity.keys import AGENT, OPERATOR
 
@@ -45,6 +46,8 @@ def registry_router(plural: str, noun: str, shape: type, body: type[Body]) -> AP
     ) -> Any:
         seen = services.registrar.registry
         change = RegistryChange(plural, name, registered(plural, name, what, seen))
+        if plural == "servers":
+            tool_profiles.check(preview(seen, [change]), seen)
         return await put(services, caller, change, seen, why=why, only_new=only_new)
 
     @routes.delete(

@@ -11,6 +11,7 @@ from ostiary.governance.approvals import Approvals
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
+from ostiary.governance.tool_profiles import ToolProfiles
 from ostiary.identity.control import ControlPlane
 from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
@@ -49,6 +50,7 @@ class Services:
     engine: PolicyEngine
     approvals: Approvals
     pins: ToolPins
+    profiles: ToolProfiles
     secrets: SealedSecrets
     notices: Notices
     preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]

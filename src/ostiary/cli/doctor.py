@@ -4,6 +4,7 @@ import shutil
 import socket
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -183,10 +184,16 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
     failures = client.post("/v1/servers/refresh", None)["failures"]
     for name, why in failures.items():
         yield Finding("error", f"server {name}", why, "start it, or mend its declaration")
+    guessed: Counter[str] = Counter()
     for tool in client.pages("/v1/tools"):
         if not tool["accepted"]:
             finding = f"quarantined: {'; '.join(tool['findings'][:2])}"
             yield Finding("warning", f"tool {tool['id']}", finding, f"ostiary tool accept {tool['id']}")
+        elif not tool["profile"]["confirmed"]:
+            guessed[tool["server"]] += 1
+    for server, count in guessed.items():
+        finding = f"{count} tools have no confirmed profile: they count as irreversible and external, what they return vouches for nothing"
+        yield Finding("warning", f"server {server}", finding, f"ostiary server profile {server}")
 
 
 def _reachable(model: dict[str, Any]) -> Iterator[Finding]:

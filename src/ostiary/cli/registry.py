@@ -151,6 +151,9 @@ def refresh(*, out: Out = PLAIN) -> int:
     return 1 if failures else 0
 
 
+servers.command("ostiary.cli.profiles:profile", name="profile")
+
+
 @apis.command(name="register")
 def register_api(
     name: str,

@@ -87,6 +87,11 @@ class Server:
     profiles: Mapping[str, "Profile"] = field(default_factory=dict)
     """Declared and so confirmed profiles, by tool name."""
 
+    def profile_of(self, tool: str, digest: str) -> "Profile | None":
+        """Return the profile confirmed for a tool as it is defined now."""
+        profile = self.profiles.get(tool)
+        return profile if profile is not None and profile.holds_for(digest) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -104,6 +109,12 @@ class Profile:
     """Result fields that are a trusted directory (payees, contacts), as dotted paths."""
     labels: frozenset[str] = frozenset()
     confirmed: bool = False
+    pinned: str = ""
+    """Digest of the definition it was confirmed for; empty until the tool is first looked at."""
+
+    def holds_for(self, digest: str) -> bool:
+        """Say whether it was confirmed for the definition of this digest: another one makes it a guess again."""
+        return self.pinned in ("", digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ostiary.core.errors import InvalidConfig
 from ostiary.core.ids import is_name
-from ostiary.core.registry import Agent, Registry, User, Zone
+from ostiary.core.registry import Agent, Profile, Registry, Server, User, Zone
 from ostiary.core.subject import Status
 from ostiary.governance import checklist
 from ostiary.governance.registrar import NOUNS, Registered, RegistryChange, plain
@@ -278,12 +278,20 @@ def _policies(node: Node, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _settle(value: Registered, current: Registered | None) -> Registered:
-    """Keep what a declaration does not speak of: whether somebody was isolated, and what was reviewed."""
+    """Keep what a declaration does not speak of: whether somebody was isolated, what was reviewed, what profiles are pinned to."""
     if isinstance(value, User) and isinstance(current, User):
         return replace(value, status=Status.ACTIVE if current.status is Status.RETIRED else current.status)
     if isinstance(value, Agent) and isinstance(current, Agent):
         return replace(value, status=current.status, reviewed=current.reviewed)
+    if isinstance(value, Server) and isinstance(current, Server):
+        return replace(value, profiles={name: _as_pinned(each, current.profiles.get(name)) for name, each in value.profiles.items()})
     return value
+
+
+def _as_pinned(profile: Profile, current: Profile | None) -> Profile:
+    """Keep which definition an unchanged profile was confirmed for: declaring it again confirms nothing anew."""
+    is_same = current is not None and not profile.pinned and replace(current, pinned="") == profile
+    return current if current is not None and is_same else profile
 
 
 def _check_name_is_free(name: str, node: Node, registry: Registry) -> None:

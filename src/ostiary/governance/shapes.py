@@ -23,7 +23,8 @@ RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]\Z")
 WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 """A role, label or attribute name."""
 TOOL = re.compile(r"[A-Za-z0-9._@-]{1,128}/[\x21-\x7e]{1,128}\Z")
-PATH = re.compile(r"[A-Za-z0-9_$@-][A-Za-z0-9_.$@\[\]*-]{0,255}\Z")
+PATH = re.compile(r"(?:\*~|\*\.)?[A-Za-z0-9_$@*-][A-Za-z0-9_.$@\[\]*-]{0,255}\Z")
+DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROVIDERS = frozenset({"openai", "anthropic"})
 TRUST = frozenset({"trusted", "untrusted"})
@@ -297,7 +298,10 @@ def server(name: str, node: Node) -> Server:
 
 def profile(what: str, node: Node) -> Profile:
     """Return the declared, and so confirmed, profile of a tool."""
-    fields = Fields(what, node, "effect external control payload attested directory labels")
+    fields = Fields(what, node, "digest effect external control payload attested directory labels")
+    pinned = fields.text("digest")
+    if pinned and DIGEST.match(pinned) is None:
+        fields.at("digest").refuse(f"`digest` of {what} must be 64 hex digits", remedy="ostiary server profile SERVER --template")
     return Profile(
         effect=fields.choice("effect", EFFECTS, "irreversible"),
         external=fields.flag("external", default=True),
@@ -307,6 +311,7 @@ def profile(what: str, node: Node) -> Profile:
         directory=fields.words("directory", PATH),
         labels=fields.words("labels"),
         confirmed=True,
+        pinned=pinned,
     )
 
 

@@ -62,6 +62,7 @@ class ToolPins:
             tools = [self._pin(server, name, definition, moved) for name, definition in named.items()]
             known = self._registrar.registry.tools
             changes = [RegistryChange("tools", tool.id, tool) for tool in tools if known.get(tool.id) != tool]
+            changes += self._pinning(server, tools)
             if changes:
                 await self._registrar.change(changes, by="ostiary", why=f"what server `{server}` offers differs from what is pinned")
             self._moved.pop(server, None)
@@ -79,7 +80,8 @@ class ToolPins:
             if tool.digest != definition_digest:
                 raise Conflict(f"tool `{tool_id}` has digest {tool.digest[:12]} now, not {definition_digest[:12]}: look at it again")
             accepted = self._made(Tool(server, tool.name, tool.definition, tool.digest))
-            await self._registrar.change([RegistryChange("tools", tool_id, accepted)], by=by, why=why)
+            changes = [RegistryChange("tools", tool_id, accepted), *self._pinning(server, [accepted])]
+            await self._registrar.change(changes, by=by, why=why)
             return accepted
 
     def difference(self, tool_id: str) -> list[str]:
@@ -111,9 +113,18 @@ class ToolPins:
     def _profiled(self, tool: Tool) -> Tool:
         """Put the declared profile in place of the guess."""
         server = self._registrar.registry.servers.get(tool.server)
-        declared = server.profiles.get(tool.name) if server is not None else None
+        declared = server.profile_of(tool.name, tool.digest) if server is not None else None
         profile = declared if declared is not None else self._infer(tool.definition) if tool.profile.confirmed else tool.profile
         return replace(tool, profile=profile)
+
+    def _pinning(self, name: str, tools: Sequence[Tool]) -> list[RegistryChange]:
+        """Pin the declared profiles of a server to the accepted definitions they are first seen with."""
+        server = self._registrar.registry.servers.get(name)
+        if server is None:
+            return []
+        new = {tool.name: tool.digest for tool in tools if tool.accepted and tool.name in server.profiles}
+        pinned = {each: replace(server.profiles[each], pinned=seen) for each, seen in new.items() if not server.profiles[each].pinned}
+        return [RegistryChange("servers", name, replace(server, profiles={**server.profiles, **pinned}))] if pinned else []
 
     def _others(self, server: str, name: str) -> list[Tool]:
         return [tool for tool in self._registrar.registry.tools.values() if (tool.server, tool.name) != (server, name)]

@@ -16,7 +16,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "administrator": {
         **dict.fromkeys(_REGISTRY, REGISTER),
         "agent": REGISTER | {"check", "activate", "key"},
-        "server": REGISTER | {"refresh"},
+        "server": REGISTER | {"refresh", "profile"},
         "tool": REGISTER | {"accept"},
         "user": REGISTER | {"password", "link"},
         "registry": READ | {"apply"},
@@ -34,6 +34,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "security": {
         **dict.fromkeys(_REGISTRY, READ),
         "agent": READ | {"check", "isolate", "restore"},
+        "server": READ | {"profile"},
         "tool": READ | {"accept"},
         "registry": READ,
         "session": READ | {"close", "revoke"},

@@ -65,7 +65,9 @@ class Meanings:
 
 
 def _stated(registry: Registry, tool: Tool) -> Profile:
-    """Return the declared profile, while the definition is the one it was confirmed for."""
+    """Return the declared profile, while the definition is the one it was confirmed for; else what the tool itself carries."""
     server = registry.servers.get(tool.server)
-    declared = server.profiles.get(tool.name) if server is not None else None
+    declared = server.profile_of(tool.name, tool.digest) if server is not None else None
+    if declared is None and tool.profile.confirmed and not tool.profile.holds_for(tool.digest):
+        return Profile(labels=tool.profile.labels)
     return declared or tool.profile

@@ -49,5 +49,6 @@ class Preview:
     def _tool(self, server: Server, definition: Mapping[str, Any], others: Mapping[str, Tool]) -> Tool:
         name = str(definition["name"])
         findings = self.find(server.name, definition, list(others.values()))
-        profile = server.profiles.get(name) or self.infer(definition)
-        return Tool(server.name, name, definition, digest(definition), not findings, findings, profile)
+        seen = digest(definition)
+        profile = server.profile_of(name, seen) or self.infer(definition)
+        return Tool(server.name, name, definition, seen, not findings, findings, profile)
