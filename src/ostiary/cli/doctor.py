@@ -184,6 +184,11 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
     failures = client.post("/v1/servers/refresh", None)["failures"]
     for name, why in failures.items():
         yield Finding("error", f"server {name}", why, "start it, or mend its declaration")
+    yield from _tools(client)
+
+
+def _tools(client: Client) -> Iterator[Finding]:
+    """Say which tools wait for somebody to accept them, and of which servers nobody confirmed what the tools mean."""
     guessed: Counter[str] = Counter()
     for tool in client.pages("/v1/tools"):
         if not tool["accepted"]:
