@@ -31,7 +31,7 @@ async def test_what_nobody_foresaw_is_unavailable_and_says_nothing(tmp_path: Pat
     """No traceback, no path, no message of the failure."""
     async with control(tmp_path) as plane:
         broken: Any = Broken()
-        for part, path in (("reader", "/v1/entries"), ("engine", "/v1/policies"), ("secrets", "/v1/secrets"), ("control", "/v1/me")):
+        for part, path in (("reader", "/v1/audit"), ("engine", "/v1/policies"), ("secrets", "/v1/secrets"), ("control", "/v1/me")):
             async with with_broken(plane, **{part: broken}) as client:
                 answer = await client.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
@@ -79,8 +79,8 @@ async def test_a_reader_that_cannot_be_recorded_sees_nothing(tmp_path: Path) -> 
             client.headers["authorization"] = f"Bearer {plane.keys['auditor']}"
             await client.get("/v1/me")
             for answer in (
-                await client.get(f"/v1/entries/{entry['id']}/parts/reason"),
-                await client.post("/v1/entries/export", json={"parts": True}),
+                await client.get(f"/v1/audit/{entry['id']}/parts/reason"),
+                await client.post("/v1/audit/export", json={"parts": True}),
             ):
                 assert answer.status_code == 503
                 assert "a sealed reason" not in answer.text

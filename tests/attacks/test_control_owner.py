@@ -85,9 +85,9 @@ async def test_an_owner_reads_only_what_own_agents_did(tmp_path: Path) -> None:
         assert own
         assert others
         for query in ("", "?owner=alice", "?text=alice", "?family=identity", "?actor=alice-bot"):
-            found = {entry["id"] for entry in (await client.get(f"/v1/entries{query}")).json()["items"]}
+            found = {entry["id"] for entry in (await client.get(f"/v1/audit{query}")).json()["items"]}
             assert found <= own
-        assert (await client.get(f"/v1/entries/{others[0]}")).status_code == 404
-        assert (await client.get(f"/v1/entries/{next(iter(own))}")).status_code == 200
-        for path in (f"/v1/entries/{next(iter(own))}/proof", f"/v1/entries/{next(iter(own))}/parts/detail", "/v1/stream"):
+        assert (await client.get(f"/v1/audit/{others[0]}")).status_code == 404
+        assert (await client.get(f"/v1/audit/{next(iter(own))}")).status_code == 200
+        for path in (f"/v1/audit/{next(iter(own))}/proof", f"/v1/audit/{next(iter(own))}/parts/detail", "/v1/stream"):
             assert (await client.get(path)).status_code == 403

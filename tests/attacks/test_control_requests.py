@@ -143,7 +143,7 @@ async def test_a_name_cannot_lead_elsewhere(tmp_path: Path) -> None:
                 ("PUT", f"/v1/groups/{name}", {"tools": []}),
                 ("PUT", f"/v1/secrets/{name}", {"value": "x"}),
                 ("DELETE", f"/v1/users/{name}", None),
-                ("GET", f"/v1/entries/{name}", None),
+                ("GET", f"/v1/audit/{name}", None),
                 ("GET", f"/v1/policies/{name}", None),
             ]
             for method, path, body in tries:
@@ -182,12 +182,12 @@ async def test_a_secret_is_never_given_out_again(tmp_path: Path) -> None:
     async with control(tmp_path) as plane, plane.client("administrator") as client:
         value = "sk-very-secret-value"
         assert value not in (await client.put("/v1/secrets/s", json={"value": value, "why": "set"})).text
-        answers = [await client.get(path) for path in ("/v1/secrets", "/v1/secrets/s", "/v1/entries", "/v1/settings", "/v1/models")]
+        answers = [await client.get(path) for path in ("/v1/secrets", "/v1/secrets/s", "/v1/audit", "/v1/settings", "/v1/models")]
         answers.append(await client.put("/v1/secrets/s", json={"value": value, "nope": value}))
         answers.append(await client.put("/v1/models/m", json={"provider": "openai", "url": "https://m", "credential": value}))
         async with plane.client("auditor") as auditor:
             for entry in plane.services.reader.search(action="set_secret"):
-                answers += [await auditor.get(f"/v1/entries/{entry['id']}/parts/{part['name']}") for part in entry["parts"]]
+                answers += [await auditor.get(f"/v1/audit/{entry['id']}/parts/{part['name']}") for part in entry["parts"]]
         assert len(answers) > 7
         assert all(value not in json.dumps(answer.text) for answer in answers)
 

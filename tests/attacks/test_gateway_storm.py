@@ -88,7 +88,7 @@ def test_a_storm_of_bodies_changes_nothing(tmp_path: Path) -> None:
                 answer = gateway.ask(method, path, None, key)
                 wrong.append(f"{door} {method}: {answer.status}" if answer.status >= 500 else "")
             wrong += [unhandled(f"{door} nowhere", gateway.ask("POST", f"{path}/../nowhere/%00/%ff", {}, key))]
-        wrong.append(unhandled("query", gateway.ask("GET", encoded("/v1/entries", limit="-1", after="\x00"), None, operator)))
+        wrong.append(unhandled("query", gateway.ask("GET", encoded("/v1/audit", limit="-1", after="\x00"), None, operator)))
         assert [each for each in wrong if each] == []
         assert gateway.chat(token).status == 200
         assert gateway.paid == []

@@ -144,9 +144,9 @@ async def test_the_answer_is_recorded_with_who_and_why(tmp_path: Path) -> None:
     async with control(tmp_path) as plane, held(plane) as case:
         await case.answer("carol")
         async with plane.client("auditor") as client:
-            (entry,) = (await client.get("/v1/entries", params={"approval": case.task, "action": "approve"})).json()["items"]
+            (entry,) = (await client.get("/v1/audit", params={"approval": case.task, "action": "approve"})).json()["items"]
             assert (entry["actor"], entry["boundary"], entry["decision"]) == ("carol", "human_automation", "allow")
-            reason = await client.get(f"/v1/entries/{entry['id']}/parts/reason")
+            reason = await client.get(f"/v1/audit/{entry['id']}/parts/reason")
             assert reason.json()["content"] == "checked against the order"
 
 

@@ -94,6 +94,24 @@ def test_exit_codes_and_streams(gateway: Outside, command: str, code: int) -> No
     assert bool(ran.stdout) if code == 0 else bool(ran.stderr + ran.stdout)
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "session open --agent porter --user alice --scope tool:vault/* --purpose x --ttl 2h",
+            "`--ttl` (in seconds): input should be less",
+        ),
+        ("session open --agent porter --user alice --scope tool:vault/* --purpose x --actions=-1", "`--actions`: input should be greater"),
+    ],
+)
+def test_an_error_names_what_was_typed(gateway: Outside, command: str, expected: str) -> None:
+    """SURFACE, command line: the flag, not the field of the request it became."""
+    ran = gateway.run(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert expected in ran.stderr
+    assert "body." not in ran.stderr
+
+
 def test_what_cannot_be_reached_is_three(gateway: Outside, tmp_path: Path) -> None:
     """SURFACE, command line: 3 could not reach; elsewhere it authenticates with `OSTIARY_URL` and `OSTIARY_TOKEN`."""
     assert ostiary("--data", str(tmp_path / "none"), "user", "list").returncode == 3
@@ -263,3 +281,5 @@ def test_a_restart_keeps_holds_and_the_ledger_tells_of_one_flipped_byte(gateway:
             file.write_bytes(raw[:at] + b"V" + raw[at + 1 :])
     ran = ostiary("audit", "verify", str(copy))
     assert (ran.returncode, "TAMPERED" in ran.stdout) == (1, True), ran
+    assert len(ran.stdout.splitlines()) <= 6, ran
+    assert "search index was not compared" in ran.stderr

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -317,6 +318,41 @@ def test_an_obligation_that_cannot_be_carried_out_here_denies(gateway: Outside, 
     before = len(gateway.arrived())
     assert gateway.outcome(token, "vault", "tell", text="b") == "unavailable"
     assert len(gateway.arrived()) == before
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_what_a_model_call_cost_stands_in_its_entry(gateway: Outside, is_stream: bool) -> None:
+    """R-B1, SURFACE, an entry: the outcome says what was charged, and the sum is what the session spent."""
+    gateway.policies(MODELS)
+    key = {"authorization": f"Bearer {(gateway.data / 'operator.key').read_text().strip()}"}
+    with httpx.Client(base_url=gateway.url, headers=key, trust_env=False, timeout=20) as http:
+        parrot = http.get("/v1/models/parrot").json()
+        body = {name: parrot[name] for name in ("provider", "url", "accepts")} | {"price": {"input": 1000.0, "output": 2000.0}}
+        assert http.put("/v1/models/dear", json={**body, "upstream_name": "parrot"}).status_code < 300
+    opened = gateway.session("model:dear")
+    with openai.OpenAI(base_url=f"{gateway.url}/openai/v1", api_key=opened["token"], max_retries=0) as client:
+        asked: Any = {"model": "dear", "messages": [{"role": "user", "content": "hi"}], "stream": is_stream}
+        answer = client.chat.completions.create(**asked)
+        list(answer) if is_stream else None
+    (outcome,) = gateway.rows("audit", "search", "--session", opened["id"], "--kind", "outcome")
+    assert outcome["cost"] > 0
+    (shown,) = gateway.rows("session", "show", opened["id"])
+    assert shown["spent"] == pytest.approx(outcome["cost"])
+
+
+def test_a_shadow_policy_is_recorded_and_changes_nothing(gateway: Outside, token: str) -> None:
+    """POLICY, annotations: what `@shadow("true")` would have decided stands in the entry, in `explain` and nowhere in the outcome."""
+    gateway.policies(TOOLS + '@id("no-telling") @shadow("true") forbid (principal, action == Action::"vault/tell", resource);')
+    answer = gateway.call(token, "vault", "tell", text="b")
+    assert "result" in answer, answer
+    (entry,) = gateway.rows("audit", "show", answer["headers"]["x-ostiary-decision"])
+    assert (entry["decision"], entry["shadow"], entry["shadow_policies"]) == ("allow", "deny", ["no-telling"])
+    assert "no-telling" not in entry["policies"]
+    asked = ("policy", "explain", "user:alice", "agent:porter", "--action", "vault/tell", "--arguments", '{"text": "b"}')
+    (found,) = gateway.rows(*asked)
+    assert (found["effect"], found["shadow"], found["shadow_policies"]) == ("allow", "deny", ["no-telling"])
+    assert "with the policies that only watch: deny (no-telling)" in gateway.run(*asked).stdout
+    assert {row["id"]: row["shadow"] for row in gateway.rows("policy", "list")}["no-telling"] is True
 
 
 @pytest.mark.parametrize("is_stream", [False, True])

@@ -94,7 +94,38 @@ def bearer(token: str) -> dict[str, str]:
 )
 def test_the_wires_are_where_the_surface_says(gateway: Outside, path: str, status: int) -> None:
     """SURFACE, the wires: each path answers, and those that need a credential say so."""
-    assert send(gateway, "GET", path).status_code == status
+    answer = send(gateway, "GET", path)
+    assert answer.status_code == status
+    assert len(answer.headers["x-ostiary-decision"]) == 32
+    assert float(answer.headers["x-ostiary-overhead-ms"]) >= 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/oauth/token"), ("GET", "/oauth/nothing"), ("POST", "/oauth/login"), ("GET", "/health/nothing"), ("PUT", "/mcp/vault")],
+)
+def test_refusals_carry_the_two_headers_too(gateway: Outside, method: str, path: str) -> None:
+    """SURFACE: each answer carries `X-Ostiary-Decision` and `X-Ostiary-Overhead-Ms`, once, whoever refuses."""
+    for headers in ({}, {"host": "evil.example"}):
+        answer = send(gateway, method, path, headers=headers)
+        assert answer.status_code >= 400
+        assert [len(answer.headers.get_list(f"x-ostiary-{name}")) for name in ("decision", "overhead-ms")] == [1, 1]
+
+
+def test_the_ledger_has_one_noun(gateway: Outside) -> None:
+    """SURFACE: `ostiary audit` is `/v1/audit`; its former path still answers, and says where to go (RFC 9745)."""
+    key = (gateway.data / "operator.key").read_text().strip()
+    headers = {"authorization": f"Bearer {key}"}
+    now = send(gateway, "GET", "/v1/audit?limit=1", headers=headers)
+    assert (now.status_code, "deprecation" in now.headers) == (200, False)
+    (entry,) = now.json()["items"]
+    for rest in ("", f"/{entry['id']}", f"/{entry['id']}/proof"):
+        former = send(gateway, "GET", f"/v1/entries{rest}", headers=headers)
+        assert (former.status_code, former.headers["deprecation"][:1]) == (200, "@")
+        assert former.headers["link"] == f'</v1/audit{rest}>; rel="successor-version"'
+    assert send(gateway, "GET", "/v1/entriesque", headers=headers).status_code == 404
+    assert send(gateway, "GET", "/v1/entries").status_code == 401
+    assert "/v1/audit" in send(gateway, "GET", "/v1/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +299,7 @@ def test_entries_have_the_promised_fields(gateway: Outside, token: str) -> None:
     """SURFACE, an entry: intent and outcome, five words of families, handles resolved, nothing of the payload in clear."""
     gateway.outcome(token, "vault", "tell", text="a very private word")
     rows = gateway.rows("audit", "list", "--limit", "400")
-    assert all(list(row) == FIELDS for row in rows)
+    assert all(list(row)[: len(FIELDS)] == FIELDS for row in rows)
     assert {row["family"] for row in rows} <= {"identity", "action", "data", "model", "change"}
     assert {row["kind"] for row in rows} == {"intent", "outcome", "event"}
     outcome = next(row for row in rows if row["kind"] == "outcome" and row["action"] == "vault/tell")

@@ -139,10 +139,10 @@ async def test_a_session_token_buys_less_for_another_agent(door: Door) -> None:
 
 
 REFUSED: list[tuple[str, dict[str, str | None], str]] = [
-    ("no proof of the agent", {"actor_token": None}, "invalid_grant"),
+    ("no proof of the agent", {"actor_token": None}, "invalid_request"),
     ("the user's own token as proof", {"actor_token": "USER"}, "invalid_grant"),
     ("a forged proof", {"actor_token": "osk_" + "a" * 43}, "invalid_grant"),
-    ("no user token", {"subject_token": None}, "invalid_grant"),
+    ("no user token", {"subject_token": None}, "invalid_request"),
     ("the agent's key as the user", {"subject_token": "KEY"}, "invalid_grant"),
     ("another grant", {"grant_type": "password"}, "unsupported_grant_type"),
     ("no grant", {"grant_type": None}, "unsupported_grant_type"),
@@ -168,6 +168,16 @@ async def test_what_buys_nothing(door: Door, changes: dict[str, str | None], err
     assert body["error"] == error, body
     assert body["error_description"]
     assert "access_token" not in body
+
+
+async def test_a_missing_proof_is_a_bad_request_and_a_wrong_one_is_unauthorised(door: Door) -> None:
+    """R-P1, RFC 6749 section 5.2: what is missing is said by name; what is wrong is 401."""
+    missing = await door.exchange(actor_token=None)
+    assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
+    assert "`actor_token` is missing" in missing.json()["error_description"]
+    assert (await door.exchange(subject_token=None)).status_code == 400
+    wrong = await door.exchange(actor_token="osk_" + "a" * 43)
+    assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_grant")
 
 
 BODIES: list[tuple[str, bytes, str]] = [

@@ -191,7 +191,7 @@ class Running:
         )
 
     def entries(self, **query: Any) -> list[dict[str, Any]]:
-        return list(self.operator.pages("/v1/entries", **query))
+        return list(self.operator.pages("/v1/audit", **query))
 
 
 VERSION = "2026-07-28"

@@ -19,7 +19,7 @@ from ostiary.core.errors import NotFound
 from ostiary.core.ids import new_id
 
 T = TypeVar("T")
-routes = router("entries")
+routes = router("audit")
 
 Filter = Annotated[str | None, Query(max_length=256)]
 PIECE = 64 * 1024
@@ -62,6 +62,11 @@ class EntryView:
     parts: list[PartView]
     upstream_status: int
     duration_ms: float
+    cost: float
+    """What a model call was charged, in the deployment's currency."""
+    shadow: str
+    """What would have been decided with the policies that only watch (`@shadow`)."""
+    shadow_policies: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class PolicyView:
     column: int
     annotations: dict[str, str]
     text: str
+    shadow: bool
+    """It only watches: it decides nothing, and what it would have decided is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class ExplanationView:
     code: str
     remedy: str
     lines: list[LineView]
+    shadow: str
+    """What the answer would be with the policies that only watch, where that is another."""
+    shadow_policies: list[str]
 
 
 class RollbackBody(Body):
@@ -247,8 +252,9 @@ async def explain_(body: ExplainBody, services: Given, _: Annotated[Caller, may(
     )
     found = await asyncio.to_thread(explain, services.engine, case)
     lines = [LineView(each.policy, each.effect, each.file, each.line, each.text, list(each.links)) for each in found.lines]
-    code, remedy = (found.decision.code, found.decision.remedy) if found.decision else ("", "")
-    return ExplanationView(found.effect, found.sentence, code, remedy, lines)
+    made = found.decision
+    code, remedy, shadow, watching = (made.code, made.remedy, made.shadow, made.shadow_policies) if made else ("", "", "", ())
+    return ExplanationView(found.effect, found.sentence, code, remedy, lines, shadow, list(watching))
 
 
 @routes.post("/apply")
@@ -310,7 +316,15 @@ def _version(services: Services, revision: str) -> VersionView:
 
 def _policy(policy: Policy) -> PolicyView:
     return PolicyView(
-        policy.id, policy.effect, policy.because, policy.file, policy.line, policy.column, dict(policy.annotations), policy.text
+        policy.id,
+        policy.effect,
+        policy.because,
+        policy.file,
+        policy.line,
+        policy.column,
+        dict(policy.annotations),
+        policy.text,
+        policy.is_shadow,
     )
 
 

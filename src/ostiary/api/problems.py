@@ -3,6 +3,7 @@
 import logging
 import time
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -48,6 +49,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """What every operation may answer beside success."""
 
+FORMER = "/v1/entries"
+"""Where the ledger was before its noun was the one of the command line; decision 0038."""
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
@@ -79,6 +82,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         decision, began, has_started = new_id(), time.perf_counter_ns(), False
+        headers = _renamed(scope)
         scope.setdefault("state", {})["decision"] = decision
 
         async def enveloped(message: Message) -> None:
@@ -86,7 +90,7 @@ class Envelope:
             if message["type"] == "http.response.start":
                 has_started = True
                 spent = b"%.3f" % ((time.perf_counter_ns() - began) / 1e6)
-                added = [(b"x-ostiary-decision", decision.encode()), (b"x-ostiary-overhead-ms", spent), *_HEADERS]
+                added = [(b"x-ostiary-decision", decision.encode()), (b"x-ostiary-overhead-ms", spent), *headers]
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
@@ -97,6 +101,16 @@ class Envelope:
                 raise
             log.exception("a control request failed")
             await problem(Request(scope), refusal_of(error))(scope, receive, enveloped)
+
+
+def _renamed(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+    """Send a former path to where its operations are now; returns the headers of the answer, which then say so (RFC 9745)."""
+    path: str = scope["path"]
+    if path != FORMER and not path.startswith(f"{FORMER}/"):
+        return _HEADERS
+    scope["path"] = now = f"/v1/audit{path.removeprefix(FORMER)}"
+    scope.pop("raw_path", None)
+    return (*_HEADERS, (b"deprecation", b"@1795478400"), (b"link", b'<%b>; rel="successor-version"' % quote(now).encode()))
 
 
 async def answer_to(request: Request, error: Exception) -> JSONResponse:

@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
     except CycloptsError as error:
         return _usage(error)
     except OstiaryError as error:
-        say(f"error: {error.detail}" + (f"\nto do: {error.remedy}" if error.remedy else ""))
+        say(f"error: {_with_flags(error.detail, arguments)}" + (f"\nto do: {error.remedy}" if error.remedy else ""))
         return exit_code(error)
     except KeyboardInterrupt:
         say("stopped")
@@ -88,6 +88,19 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         say(f"error: {error.strerror or error}" + (f": `{error.filename}`" if error.filename else ""))
         return UNREACHABLE
+
+
+def _with_flags(detail: str, arguments: Sequence[str]) -> str:
+    """Name what was typed, where the gateway names the field it was sent in: `body.ttl_s` is `--ttl`, in seconds."""
+    import re
+
+    def flag(found: re.Match[str]) -> str:
+        name = found["name"]
+        flags = [f"--{each.replace('_', '-')}" for each in (name, name.removesuffix("_s"), name.removesuffix("s"))]
+        typed = next((flag for flag in flags if any(word.partition("=")[0] == flag for word in arguments)), name)
+        return f"`{typed}` (in seconds)" if name.endswith("_s") else f"`{typed}`"
+
+    return re.sub(r"`body\.(?P<name>[a-z_]+)(?:\.[^`]*)?`", flag, detail)
 
 
 def exit_code(error: OstiaryError) -> int:

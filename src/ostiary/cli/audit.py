@@ -18,6 +18,8 @@ from ostiary.core.errors import InvalidConfig, NotFound, Unavailable
 app = App(name="audit", help="The ledger.", result_action="return_value")
 
 COLUMNS = ("index", "at", "family", "kind", "actor", "on_behalf_of", "action", "resource", "decision", "code", "policies")
+SHOWN = 10
+"""Findings of `verify` that are printed for people; `--json` has all."""
 Offline = Annotated[Path | None, Parameter(help="A data directory to read without a gateway.")]
 
 
@@ -100,10 +102,10 @@ def show(id: str, *, reveal: str = "", why: str = "", offline: Offline = None, o
         return
     client = Client.of_place()
     if reveal:
-        found = client.get(f"/v1/entries/{segment(id)}/parts/{segment(reveal)}", why=why)
+        found = client.get(f"/v1/audit/{segment(id)}/parts/{segment(reveal)}", why=why)
         out.one(found if out.json else found["content"])
         return
-    out.one(client.get(f"/v1/entries/{segment(id)}"))
+    out.one(client.get(f"/v1/audit/{segment(id)}"))
 
 
 @app.command
@@ -145,9 +147,11 @@ def verify(path: Path | None = None, *, key: str = "", checkpoint: Path | None =
     if out.json:
         out.one(asdict(found))
     else:
-        for problem in found.problems:
+        for problem in found.problems[:SHOWN]:
             where = f"entry {problem.index}: " if problem.index is not None else ""
             out.one(f"{where}{problem.what}")
+        if len(found.problems) > SHOWN:
+            out.one(f"and {len(found.problems) - SHOWN} more: --json lists them")
         word = {True: "intact", False: "TAMPERED", None: "cannot tell"}[found.ok]
         out.one(f"{word}: {found.entries} entries, {found.sealed} under a signed checkpoint")
         for note in found.notes:
@@ -168,7 +172,7 @@ def prove(id: str, *, to: Path | None = None, offline: Offline = None, out: Out 
         with _reader(offline) as reader:
             found = {"id": id, "leaf": reader.leaf(id).decode(), "proof": reader.prove(id).decode()}
     else:
-        found = Client.of_place().get(f"/v1/entries/{segment(id)}/proof")
+        found = Client.of_place().get(f"/v1/audit/{segment(id)}/proof")
     if to is not None:
         to.write_text(found["proof"], "utf-8")
         to.with_suffix(to.suffix + ".leaf").write_text(found["leaf"], "utf-8")
@@ -198,7 +202,7 @@ def export(
 
 def _export(write: Callable[[bytes], object], after: int, *, parts: bool, why: str) -> int:
     count = 0
-    for line in Client.of_place().lines("POST", "/v1/entries/export", {"after": after, "parts": parts, "why": why}):
+    for line in Client.of_place().lines("POST", "/v1/audit/export", {"after": after, "parts": parts, "why": why}):
         write(line)
         count += 1
     return count
@@ -239,7 +243,7 @@ def _reader(path: Path) -> Iterator[Any]:
 def _found(text: str | None, limit: int, filters: dict[str, Any], offline: Path | None) -> Iterator[dict[str, Any]]:
     asked = {name: value for name, value in filters.items() if value not in ("", None)}
     if offline is None:
-        yield from Client.of_place().pages("/v1/entries", limit=limit, text=text, **asked)
+        yield from Client.of_place().pages("/v1/audit", limit=limit, text=text, **asked)
         return
     with _reader(offline) as reader:
         yield from reader.search(text, limit=limit, **asked)

@@ -67,7 +67,9 @@ def apply(path: Path, *, why: str = NO_REASON, out: Out = PLAIN) -> None:
 @app.command(name="list")
 def list_(*, out: Out = PLAIN) -> None:
     """List the policies that decide now."""
-    out.many(Client.of_place().pages("/v1/policies"), ("id", "effect", "because", "file", "line"), empty="none: nothing is permitted")
+    out.many(
+        Client.of_place().pages("/v1/policies"), ("id", "effect", "shadow", "because", "file", "line"), empty="none: nothing is permitted"
+    )
 
 
 @app.command
@@ -131,6 +133,8 @@ def explain(  # noqa: D417 -- the command line shows `chain` without its star
         out.one(found["sentence"])
         for line in found["lines"]:
             out.one(f"{line['file']}:{line['line']}: {line['effect']} `{line['policy']}` for {', '.join(line['links'])}")
+        if found["shadow"]:
+            out.one(f"with the policies that only watch: {found['shadow']} ({', '.join(found['shadow_policies']) or 'nothing permits it'})")
     return 1 if found["effect"] == "deny" else 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostiary.controls import detectors, input_validation, leaves, pictures, secrets, text_rules
+from ostiary.controls import answered, detectors, input_validation, leaves, pictures, secrets, text_rules
 from ostiary.controls import obligations as duties_of
 from ostiary.controls.egress import Egress
 from ostiary.controls.limits import Limits
@@ -125,9 +125,9 @@ class ControlSet:
         if duties.caps and "rows" in duties.caps:
             content = duties_of.cap_rows(content, duties.caps["rows"])
         texts = leaves.gather(content)
-        limit = min(self._options.max_answer_bytes, (duties.caps or {}).get("bytes", self._options.max_answer_bytes))
-        if leaves.is_longer(texts, limit):
-            return refuse("too_large", f"the answer is over the limit of {limit} bytes")
+        refusal = self._too_long(passage, duties, content, texts)
+        if refusal is not None:
+            return refusal
         found: set[str] = set(duties.label)
         if text_rules.needs_cleaning("".join(texts)):
             content, classes = _clean(content)
@@ -163,6 +163,15 @@ class ControlSet:
         """Forget what was kept of a session that has ended."""
         self._vaults.drop(session)
         self._egress.forget(session)
+
+    def _too_long(self, passage: Passage, duties: Duties, content: Any, texts: list[str]) -> Refusal | None:
+        """Refuse an answer over a cap, which counts what a model wrote, or over what we hold of any answer."""
+        cap = (duties.caps or {}).get("bytes")
+        counted = answered.texts(content) if cap is not None and passage.acting[1].resource.type == "Model" else texts
+        for limit, measured in ((self._options.max_answer_bytes, texts), (cap, counted)):
+            if limit is not None and leaves.is_longer(measured, limit):
+                return refuse("too_large", f"the answer is over the limit of {limit} bytes")
+        return None
 
     def _cleaned(self, passage: Passage, action: Action) -> tuple[Action, list[str], frozenset[str]]:
         arguments, found = _clean(action.arguments)

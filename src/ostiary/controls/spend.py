@@ -62,7 +62,8 @@ class Spend:
             return
         model = self._model(passage.action)
         if model is not None:
-            self._spent(passage.session, _used(model, passage.action, content))
+            passage.cost = _used(model, passage.action, content)
+            self._spent(passage.session, passage.cost)
 
     def _free(self, session_id: str, amount: int) -> None:
         left = self._by_session.get(session_id, 0) - amount

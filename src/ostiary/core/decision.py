@@ -57,6 +57,10 @@ class Decision:
     remedy: str = ""
     arguments: tuple[str, ...] = ()
     """The arguments whose origin decided against it."""
+    shadow: str = ""
+    """What would have been decided with the policies that only watch; empty where that is no other answer."""
+    shadow_policies: tuple[str, ...] = ()
+    """The `@id`s that would have decided it."""
 
 
 @dataclass(frozen=True, slots=True)

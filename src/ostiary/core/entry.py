@@ -67,6 +67,12 @@ class Entry:
     origins: Mapping[str, str] = field(default_factory=dict)
     upstream_status: int = 0
     duration_us: int = 0
+    cost: int = 0
+    """Micro-units of the deployment's currency that a model call was charged, on its outcome."""
+    shadow: str = ""
+    """What would have been decided with the policies that only watch (`@shadow`), on the intent; empty without any that apply."""
+    shadow_policies: tuple[str, ...] = ()
+    """The `@id`s that would have decided it."""
     parts: tuple[Part, ...] = ()
 
 

@@ -46,6 +46,8 @@ class Passage:
     receipt: Receipt | None = None
     labels: frozenset[str] = frozenset()
     upstream_status: int = 0
+    cost: int = 0
+    """Micro-units of the deployment's currency that a model call was charged."""
     described: "tuple[Session | None, Action | None, dict[str, Any]] | None" = None
     """The session and action that the last entry named, and how: an intent and its outcome name the same."""
     started_ns: int = field(default_factory=time.perf_counter_ns)
@@ -250,6 +252,8 @@ class Pipeline:
             approval=_approval_id(passage),
             labels=tuple(sorted(passage.detected)),
             origins=passage.origins.arguments,
+            shadow=decision.shadow if decision else "",
+            shadow_policies=decision.shadow_policies if decision else (),
             parts=(Part("arguments", action.encoded_arguments),) if action and action.arguments else (),
             **_who_and_what(passage),
         )
@@ -269,6 +273,7 @@ class Pipeline:
             labels=tuple(sorted(passage.labels)),
             upstream_status=passage.upstream_status,
             duration_us=elapsed // 1000,
+            cost=passage.cost,
             parts=(part,) if part else (),
             **_who_and_what(passage),
         )

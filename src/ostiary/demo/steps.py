@@ -171,7 +171,7 @@ async def killed(world: World) -> Seen:
     await world.kill("gateway")
     await world.start_gateway()
     operator = world.operator
-    found = [await asyncio.to_thread(operator.get, f"/v1/entries/{decision}") for decision in acknowledged]
+    found = [await asyncio.to_thread(operator.get, f"/v1/audit/{decision}") for decision in acknowledged]
     return Seen(
         f"{len(acknowledged)} of {KILL_CALLS} answered before the kill, {len(found)} of them in the ledger after",
         ok=10 <= len(acknowledged) < KILL_CALLS and len(found) == len(acknowledged),
@@ -196,7 +196,7 @@ async def authorised(world: World) -> Seen:
     operator = world.operator
     payment = next(
         entry
-        for entry in operator.get("/v1/entries", action="payments/pay", limit=100)["items"]
+        for entry in operator.get("/v1/audit", action="payments/pay", limit=100)["items"]
         if entry["kind"] == "intent" and entry["decision"] == "allow" and entry["approval"]
     )
     approval = operator.get(f"/v1/approvals/{payment['approval']}")

@@ -61,6 +61,7 @@ class Check:
     def __init__(self, origin: str, verifier: Verifier, tree: Tree) -> None:
         self.origin, self.verifier, self.tree = origin, verifier, tree
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
         self.wanted: dict[int, bytes] = {}
         self.sealed = self.entries = 0
         self.sealed_at: int | None = None
@@ -180,7 +181,7 @@ class Check:
 
     def result(self, *, anchored: bool, notes: Sequence[str] = ()) -> Verification:
         """Return what was found."""
-        said = [*notes, *([] if anchored else [UNANCHORED])]
+        said = [*self.notes, *notes, *([] if anchored else [UNANCHORED])]
         unsealed = self.tree.size - self.sealed
         if unsealed > 0:
             said.append(f"the last {unsealed} entries are not yet under a checkpoint, so nothing protects them")

@@ -41,6 +41,8 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """Microseconds since the epoch, as the node's clock had it: advisory."""
     boundary: str = ""
     code: str = ""
+    cost: int = 0
+    """Micro-units of the deployment's currency that a model call was charged."""
     decision: str = ""
     digest: str = ""
     """The action's digest under a key that is forgotten with the subject."""
@@ -62,6 +64,9 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     policy_revision: str = ""
     resource: str = ""
     session: str = ""
+    shadow: str = ""
+    """What would have been decided with the policies that only watch."""
+    shadow_policies: tuple[str, ...] = ()
     subject: str = ""
     """Whose data the parts are, where it is not the first person of user, actor, on_behalf_of and owner."""
     upstream_status: int = 0
@@ -88,7 +93,7 @@ _skeleton = msgspec.json.Decoder(Skeleton).decode
 
 def encode(leaf: Leaf) -> bytes:
     """Return the bytes to hash and store. Raises InvalidAction when they would not be of the profile."""
-    for number in (leaf.at, leaf.duration_us, leaf.upstream_status, leaf.n):
+    for number in (leaf.at, leaf.cost, leaf.duration_us, leaf.upstream_status, leaf.n):
         if type(number) is not int or not 0 <= number <= MAX_INTEGER:
             raise InvalidAction(f"number `{number!r}` cannot be recorded: expected an integer from 0 to 2**53 - 1")
     try:
@@ -153,6 +158,9 @@ def row(index: int, leaf: Leaf) -> dict[str, Any]:
         "parts": [{"name": part.name, "size": part.size, "commitment": part.commitment} for part in leaf.parts],
         "upstream_status": leaf.upstream_status,
         "duration_ms": leaf.duration_us / 1000,
+        "cost": leaf.cost / 1_000_000,
+        "shadow": leaf.shadow,
+        "shadow_policies": list(leaf.shadow_policies),
     }
 
 

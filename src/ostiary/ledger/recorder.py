@@ -99,6 +99,7 @@ class Recorder:
                 at=entry.at_ns // 1000,
                 boundary=entry.boundary,
                 code=entry.code,
+                cost=entry.cost,
                 decision=entry.decision,
                 digest=keyed_digest(key.digest_key, entry.digest.encode())[:16].hex() if entry.digest else "",
                 duration_us=entry.duration_us,
@@ -118,6 +119,8 @@ class Recorder:
                 policy_revision=entry.policy_revision,
                 resource=self._resource(entry.resource),
                 session=entry.session,
+                shadow=entry.shadow,
+                shadow_policies=entry.shadow_policies,
                 upstream_status=entry.upstream_status,
                 user=user,
                 v=form.FORMAT,
@@ -179,7 +182,16 @@ def _unrecordable(error: Exception) -> InvalidAction:
 def _whole(entry: Entry, vault: Vault) -> Entry:
     """Return the entry with every word that must not stand in a leaf replaced by its stand-in, and sealed as part `words`."""
     words = [entry.family, entry.kind, entry.id, entry.boundary, entry.actor, entry.session, entry.verb, entry.action, entry.intent]
-    words += [entry.decision, entry.code, entry.policy_revision, entry.approval, *entry.labels, *entry.policies]
+    words += [
+        entry.decision,
+        entry.code,
+        entry.policy_revision,
+        entry.approval,
+        *entry.labels,
+        *entry.policies,
+        entry.shadow,
+        *entry.shadow_policies,
+    ]
     words += [*entry.origins, *entry.origins.values(), *[part.name for part in entry.parts]]
     if not entry.resource.startswith(_USER_RESOURCE):
         words.append(entry.resource)
@@ -239,6 +251,8 @@ def _screened(entry: Entry, vault: Vault) -> Entry:
         resource=typed(entry.resource),
         labels=several(entry.labels),
         policies=several(entry.policies),
+        shadow=word(entry.shadow),
+        shadow_policies=several(entry.shadow_policies),
         origins=origins,
         parts=tuple(Part(word(part.name), part.content) for part in parts),
     )

@@ -9,11 +9,11 @@ from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Context, Decision, Effect
 from ostiary.core.errors import EngineUnavailable, InvalidAction
 from ostiary.core.registry import Registry
-from ostiary.core.subject import Principal, Session
+from ostiary.core.subject import Session
 from ostiary.policy import cedar, context
 from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import Means
-from ostiary.policy.slicing import Link, Slice, share
+from ostiary.policy.slicing import Chain, Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
 from ostiary.policy.verdict import Verdict, combine, hold_to, hold_to_zones
 from ostiary.policy.version import PolicyVersion
@@ -109,17 +109,33 @@ class PolicyEngine:
             why = f"`{action.name}` changed, and policy {', '.join(unfit)} no longer fits it"
             return Decision(Effect.DENY, "unavailable", unfit, (why,), revision, remedy="an operator must mend the policy")
         facts = context.Facts(session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
-        verdicts = ask(found, session.subject.chain, action, facts)
-        decision = combine(revision, verdicts, action, origins, self._obligations)
-        if about.approval is None or decision.effect is not Effect.ALLOW:
+        decision = self._over(found, found.chain(session.subject.chain, action), action, facts)
+        watching = found.watched(session.subject.chain, action)
+        return decision if watching is None else self._watched(found, watching, action, facts, decision)
+
+    def _over(self, found: Snapshot, chain: Chain, action: Action, facts: context.Facts) -> Decision:
+        """Decide by the policies that matter to each link of a chain."""
+        approval, session = facts.context.approval, facts.session
+        decision = combine(found.version.revision, ask(found, chain, action, facts), action, facts.origins, self._obligations)
+        if approval is None or decision.effect is not Effect.ALLOW:
             return decision
-        bare = context.Facts(session, replace(about, approval=None), origins, facts.arguments, facts.given)
-        return hold_to(decision, ask(found, session.subject.chain, action, bare), about.approval, session)
+        bare = context.Facts(session, replace(facts.context, approval=None), facts.origins, facts.arguments, facts.given)
+        return hold_to(decision, ask(found, chain, action, bare), approval, session)
+
+    def _watched(self, found: Snapshot, chain: Chain, action: Action, facts: context.Facts, decision: Decision) -> Decision:
+        """Note on a decision what it would have been with the policies that only watch; it stays what it is."""
+        try:
+            would = self._over(found, chain, action, facts)
+        except Exception:
+            log.exception("a policy that only watches failed; as one that decides it would have denied")
+            return replace(decision, shadow=Effect.DENY.value)
+        if (would.effect, would.policies) == (decision.effect, decision.policies):
+            return decision
+        return replace(decision, shadow=would.effect.value, shadow_policies=would.policies)
 
 
-def ask(found: Snapshot, links: Sequence[Principal], action: Action, facts: context.Facts) -> list[Verdict]:
+def ask(found: Snapshot, chain: Chain, action: Action, facts: context.Facts) -> list[Verdict]:
     """Ask for every link; where one question answers for all of them, once."""
-    chain = found.chain(links, action)
     whole = found.evaluate(chain.union, _question(chain.links[-1].uid, chain.union, action, facts)) if chain.union else None
     return [hold_to_zones(_ask(found, link, action, facts, whole), link) for link in chain.links]
 

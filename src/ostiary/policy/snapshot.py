@@ -47,6 +47,9 @@ class Snapshot:
     index: Index
     version: PolicyVersion
     """The policies with the schema of now."""
+    shadow: Index | None = None
+    """The index as it would be if the policies that only watch decided too; None without any."""
+    _watched: dict[tuple[object, ...], Chain | None] = field(default_factory=dict)
     _chains: dict[tuple[object, ...], Chain] = field(default_factory=dict)
     _answers: dict[Key, cedar.Answer] = field(default_factory=dict)
     _previews: dict[Key, cedar.Answer] = field(default_factory=dict)
@@ -95,6 +98,19 @@ class Snapshot:
             self._chains[key] = found
         return found
 
+    def watched(self, links: Sequence[Principal], action: Action) -> Chain | None:
+        """Return what `chain` would be if the policies that only watch decided; None when none of them matters here."""
+        if self.shadow is None:
+            return None
+        key = (action.name, action.resource.type, action.resource.id, *((link.kind, link.name) for link in links))
+        if key not in self._watched:
+            if len(self._watched) >= MAX_CHAINS:
+                self._watched.clear()
+            found = self.shadow.chain(links, action.name, (action.resource.type, action.resource.id))
+            matters = any(policy.is_shadow for link in found.links for policy in link.slice.policies.values())
+            self._watched[key] = found if matters else None
+        return self._watched[key]
+
     def evaluate(self, slice_: Slice, question: cedar.Question) -> cedar.Answer:
         """Ask Cedar, unless this snapshot was asked the very same question before."""
         key = _key(slice_, question)
@@ -132,15 +148,18 @@ def prepare(registry: Registry, version: PolicyVersion, before: Snapshot | None 
     else:
         fitting = _fit(version, schema, means)
     graph = EntityGraph(registry, fitting.schema)
-    deciding = [policy for policy in fitting.policies.values() if not policy.is_shadow]
+    every = fitting.policies.values()
+    deciding = [policy for policy in every if not policy.is_shadow]
     live = PolicyVersion(version.files, schema.revision, fitting.schema.fingerprints)
-    return Snapshot(registry, fitting, graph, Index(deciding, fitting.schema, graph), live)
+    shadow = Index(every, fitting.schema, graph) if len(deciding) < len(every) else None
+    return Snapshot(registry, fitting, graph, Index(deciding, fitting.schema, graph), live, shadow)
 
 
 def _fit(version: PolicyVersion, schema: PolicySchema, means: Means) -> Fitting:
     found = review(version.files, schema, means)
     unfit = _unfit(found, version, schema)
-    reasons = tuple(f"policy `{policy.id}` no longer fits: {why}" for policy, why in unfit)
+    undone = [(policy, str(problem)) for policy, problem in found.undoable]
+    reasons = tuple(f"policy `{policy.id}` no longer fits: {why}" for policy, why in (*unfit, *undone))
     return Fitting(version, schema, {policy.id: policy for policy in found.policies}, reasons, _blocked(unfit, version, schema))
 
 
@@ -150,7 +169,7 @@ def _unfit(found: Review, version: PolicyVersion, schema: PolicySchema) -> list[
     if is_wrong or (found.undoable and not version.schema):
         raise found.error()
     lost = [(policy, f"`{action}` lost its argument `{name}`") for policy, action, name in _lost(found.policies, version, schema)]
-    return [*((policy, str(problem)) for policy, problem in (*found.misfits, *found.undoable)), *lost]
+    return [*((policy, str(problem)) for policy, problem in found.misfits), *lost]
 
 
 def _lost(policies: Sequence[Policy], version: PolicyVersion, schema: PolicySchema) -> Iterator[tuple[Policy, str, str]]:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction
-from ostiary.core.ids import new_id
 from ostiary.protocols.wire import Call, ClientGone, Receive, Scope, Send
 
 log = logging.getLogger("ostiary.edge")
@@ -89,4 +88,4 @@ def _hostname(host: str) -> str:
 
 async def _problem(call: Call, refusal: Refusal) -> None:
     headers = [(b"retry-after", b"%d" % max(1, round(refusal.retry_after_s)))] if refusal.retry_after_s else []
-    await call.respond_json(refusal.status, refusal.problem(new_id()), headers, "application/problem+json")
+    await call.respond_json(refusal.status, refusal.problem(call.decision), headers, "application/problem+json")

@@ -44,6 +44,11 @@ _ERRORS: Final = {
 }
 """Our codes as RFC 6749 section 5.2 and RFC 8693 section 2.2.2 name them."""
 
+_NEEDED: Final = {
+    "actor_token": "send the agent's key as `actor_token`, or as the client's secret",
+    "subject_token": "send the user's token, from signing in at /oauth/login, as `subject_token`",
+}
+
 Handler = Callable[[Call], Awaitable[None]]
 
 
@@ -88,21 +93,25 @@ class OAuthDoor:
         if any(form.get(name, self._signer.audience).rstrip("/") != self._signer.audience for name in ("audience", "resource")):
             await _refused(call, refuse("forbidden", "session tokens are for this gateway only"), error="invalid_target")
             return
-        answer = await self._exchange(call, form)
+        proof = form.get("actor_token") or _client_secret(call)
+        if not proof or not form.get("subject_token"):
+            missing = "subject_token" if proof else "actor_token"
+            await _refused(call, refuse("invalid_request", f"`{missing}` is missing", remedy=_NEEDED[missing]))
+            return
+        answer = await self._exchange(call, form, proof)
         if isinstance(answer, Refusal):
             await _refused(call, answer)
         else:
             await call.respond_json(200, answer)
 
-    async def _exchange(self, call: Call, form: Mapping[str, str]) -> dict[str, Any] | Refusal:
-        proof = form.get("actor_token") or _client_secret(call)
+    async def _exchange(self, call: Call, form: Mapping[str, str], proof: str) -> dict[str, Any] | Refusal:
         credential = Credential(proof, "token", call.ip, call.headers.get("host", ""))
         key = self._keys.verify(proof, AGENT)
         if isinstance(key, Refusal):
             return await self._record.failure(credential, key, method="agent_key")
-        if self._signer.kind(form.get("subject_token", "")) == SESSION_TYPE:
+        if self._signer.kind(form["subject_token"]) == SESSION_TYPE:
             return _granted(await self._lend_on(form, key, credential))
-        claims = self._signer.verify(form.get("subject_token", ""), USER_TYPE)
+        claims = self._signer.verify(form["subject_token"], USER_TYPE)
         if isinstance(claims, Refusal):
             return await self._record.failure(credential, claims, method="user_token")
         lent = tuple(claims["scope"].split()) if "scope" in claims else None

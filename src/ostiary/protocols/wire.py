@@ -1,12 +1,14 @@
 """One HTTP exchange over ASGI, bounded and strict: what every wire reads requests with and answers through."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import msgspec
 
 from ostiary.core.errors import InvalidAction
+from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Credential
 
@@ -19,6 +21,8 @@ MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request body a wire reads unless it says otherwise."""
 BODY_TIMEOUT_S = 30.0
 """Longest time a client may take to send its body."""
+
+_DECISION, _OVERHEAD = b"x-ostiary-decision", b"x-ostiary-overhead-ms"
 
 ONCE = frozenset({"authorization", "x-api-key", "content-type", "content-length", "host", "origin", "mcp-session-id", "content-encoding"})
 """Headers that two parsers could read differently when they stand twice."""
@@ -36,7 +40,20 @@ class ClientGone(Exception):
 class Call:
     """One request with its answer. Header names are lower case; a header in `ONCE` that stands twice is refused."""
 
-    __slots__ = ("_body_read", "_receive", "_send", "_started", "_twice", "headers", "method", "path", "query", "scope")
+    __slots__ = (
+        "_began_ns",
+        "_body_read",
+        "_decision",
+        "_receive",
+        "_send",
+        "_started",
+        "_twice",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "scope",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -44,6 +61,8 @@ class Call:
         self._send = send
         self._started = False
         self._body_read = False
+        self._decision = ""
+        self._began_ns = time.perf_counter_ns()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope.get("query_string", b"")
@@ -62,6 +81,20 @@ class Call:
     def has_started(self) -> bool:
         """Say whether the answer's head has been sent."""
         return self._started
+
+    @property
+    def decision(self) -> str:
+        """The id of an answer that no passage gave one."""
+        self._decision = self._decision or new_id()
+        return self._decision
+
+    def _marked(self, headers: Iterable[Header]) -> list[Header]:
+        """Return the headers with the two that every answer carries; those of a passage stay."""
+        fields = list(headers)
+        if not fields or (fields[0][0] != _DECISION and all(name != _DECISION for name, _ in fields)):
+            spent = b"%.3f" % ((time.perf_counter_ns() - self._began_ns) / 1e6)
+            fields += ((_DECISION, self.decision.encode()), (_OVERHEAD, spent))
+        return fields
 
     @property
     def ip(self) -> str:
@@ -129,6 +162,7 @@ class Call:
 
     async def respond(self, status: int, body: bytes, content_type: str = "application/json", headers: Iterable[Header] = ()) -> None:
         """Send a whole answer."""
+        headers = self._marked(headers)
         whole = self.scope.get(WHOLE)
         if (
             whole is not None
@@ -147,7 +181,7 @@ class Call:
     async def start(self, status: int, content_type: str, headers: Iterable[Header] = ()) -> None:
         """Send the head of an answer; `push` and `end` follow."""
         self._started = True
-        fields = [(b"content-type", content_type.encode()), *SAFE_HEADERS, *headers]
+        fields = [(b"content-type", content_type.encode()), *SAFE_HEADERS, *self._marked(headers)]
         if not self._body_read and self._has_body:
             fields.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
@@ -166,4 +200,4 @@ SAFE_HEADERS: tuple[Header, ...] = ((b"cache-control", b"no-store"), (b"x-conten
 
 def passage_headers(passage: Passage) -> list[Header]:
     """Return the headers every answer carries: the decision id and the milliseconds we added."""
-    return [(b"x-ostiary-decision", passage.id.encode()), (b"x-ostiary-overhead-ms", b"%.3f" % passage.overhead_ms)]
+    return [(_DECISION, passage.id.encode()), (_OVERHEAD, b"%.3f" % passage.overhead_ms)]

@@ -19,7 +19,7 @@ async def test_an_entry_says_what_its_session_was_opened_for_to_those_who_may_se
         seen = {}
         for role in ("auditor", "security"):
             async with found.client(role) as client:
-                page = (await client.get("/v1/entries", params={"session": opened.json()["id"]})).json()
+                page = (await client.get("/v1/audit", params={"session": opened.json()["id"]})).json()
             seen[role] = [(row["action"], row["purpose"]) for row in page["items"]]
         assert seen == {"auditor": [("open_session", PURPOSE)], "security": [("open_session", "")]}
         leaves = b"".join(path.read_bytes() for path in (tmp_path / "ledger").iterdir() if path.is_file())

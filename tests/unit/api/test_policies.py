@@ -98,24 +98,24 @@ async def test_entries_are_found_proved_revealed_and_exported(tmp_path: Path) ->
     """R-P4, R-C6: an auditor sees names and sealed parts, and can check all of it elsewhere; looking is recorded."""
     async with control(tmp_path / "data") as plane, plane.client("administrator") as admin, plane.client("auditor") as auditor:
         await admin.put("/v1/groups/g?why=because", json={"tools": []})
-        entry = (await auditor.get("/v1/entries?action=register_group")).json()["items"][0]
+        entry = (await auditor.get("/v1/audit?action=register_group")).json()["items"][0]
         assert entry["actor"] == "administrator"
-        assert (await admin.get("/v1/entries?action=register_group")).json()["items"][0]["actor"].startswith("person:")
-        revealed = (await auditor.get(f"/v1/entries/{entry['id']}/parts/reason")).json()
+        assert (await admin.get("/v1/audit?action=register_group")).json()["items"][0]["actor"].startswith("person:")
+        revealed = (await auditor.get(f"/v1/audit/{entry['id']}/parts/reason")).json()
         assert revealed["content"] == "because"
         assert plane.services.reader.search(action="reveal_record")
-        assert (await admin.get(f"/v1/entries/{entry['id']}/parts/reason")).status_code == 403
+        assert (await admin.get(f"/v1/audit/{entry['id']}/parts/reason")).status_code == 403
         await plane.services.ledger.seal()  # type: ignore[attr-defined]
-        proof = (await auditor.get(f"/v1/entries/{entry['id']}/proof")).json()
+        proof = (await auditor.get(f"/v1/audit/{entry['id']}/proof")).json()
         assert proof["proof"].startswith("c2sp.org/tlog-proof@v1")
         assert json.loads(proof["leaf"])["id"] == entry["id"]
-        exported = await auditor.post("/v1/entries/export", json={"parts": True, "why": "audit"})
+        exported = await auditor.post("/v1/audit/export", json={"parts": True, "why": "audit"})
         assert exported.headers["content-type"] == "application/x-ndjson"
         (tmp_path / "export.jsonl").write_bytes(exported.content)
         assert verify(tmp_path / "export.jsonl").ok
         (tmp_path / "cut.jsonl").write_bytes(exported.content[:-200])
         assert verify(tmp_path / "cut.jsonl").ok is False
-        assert (await auditor.post("/v1/entries/verify")).json()["ok"] is True
+        assert (await auditor.post("/v1/audit/verify")).json()["ok"] is True
 
 
 async def test_entries_come_in_pages(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_entries_come_in_pages(tmp_path: Path) -> None:
         seen: list[str] = []
         after: str | None = ""
         while after is not None:
-            page = (await client.get("/v1/entries", params={"family": "change", "limit": 3, **({"after": after} if after else {})})).json()
+            page = (await client.get("/v1/audit", params={"family": "change", "limit": 3, **({"after": after} if after else {})})).json()
             seen += [entry["resource"] for entry in page["items"]]
             after = page["next"]
         assert seen == [f"secrets/s{number}" for number in reversed(range(7))]

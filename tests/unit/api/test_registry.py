@@ -19,7 +19,7 @@ async def test_a_model_is_registered_shown_changed_and_retired(tmp_path: Path) -
         assert (again.status_code, again.json()["code"]) == (409, "conflict")
         assert (await client.delete("/v1/models/gpt")).status_code == 204
         assert (await client.get("/v1/models/gpt")).status_code == 404
-        entries = (await client.get("/v1/entries?family=change")).json()["items"]
+        entries = (await client.get("/v1/audit?family=change")).json()["items"]
         assert [entry["action"] for entry in entries] == ["retire_model", "change_model", "register_model"]
 
 

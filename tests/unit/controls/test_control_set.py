@@ -1,5 +1,6 @@
 """The controls together: labels, obligations, what changes and what stays as it is."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from ostiary.controls import egress, leaves
 from ostiary.controls.redaction import MAX_VALUES, Vault, Vaults
 from ostiary.core.decision import Refusal
-from ostiary.core.errors import Unavailable
+from ostiary.core.errors import InvalidAction, Unavailable
 from ostiary.core.pipeline import Passage
 from tests.support.controls import controls, passage, prompt, session
 
@@ -106,6 +107,36 @@ def test_cap_bytes_refuses_more() -> None:
     refusal = SET.answer(made, {"t": "x" * 50})
     assert isinstance(refusal, Refusal)
     assert refusal.code == "too_large"
+
+
+SAID = "é" * 10 + '{"a":1}'
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {
+            "id": "c1", "object": "chat.completion", "model": "gpt", "usage": {"prompt_tokens": 1},
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "é" * 10, "tool_calls": [
+                {"id": "t1", "type": "function", "function": {"name": "pay", "arguments": '{"a":1}'}}]}}],
+        },
+        {
+            "id": "m1", "type": "message", "role": "assistant", "model": "gpt", "usage": {"input_tokens": 1},
+            "content": [{"type": "text", "text": "é" * 10}, {"type": "tool_use", "id": "t1", "name": "pay", "input": {"a": 1}}],
+        },
+    ],
+    ids=["openai", "anthropic"],
+)  # fmt: skip
+@pytest.mark.parametrize("over", [0, 1])
+def test_cap_bytes_counts_the_same_whole_and_streamed(whole: dict[str, Any], over: int) -> None:
+    """R-K2: what a model wrote counts, in bytes; not the wire around it, which a stream does not have."""
+    cap = len(SAID.encode()) - over
+    answer = SET.answer(passage(prompt("x"), to="gpt", obligations={"cap": f"bytes={cap}"}), whole)
+    assert isinstance(answer, Refusal) == bool(over)
+    stream = SET.stream(passage(prompt("x"), to="gpt", obligations={"cap": f"bytes={cap}"}))
+    stream.feed("content", "é" * 10)
+    with pytest.raises(InvalidAction, match="over the limit") if over else contextlib.nullcontext():
+        stream.feed("tool:0", '{"a":1}')
 
 
 def test_label_and_notify_are_carried_out() -> None:

@@ -42,7 +42,7 @@ def test_what_the_upstream_says_is_charged(usage: dict[str, int]) -> None:
     passage = call(where, max_tokens=100)
     assert spend.reserve(passage) is None
     spend.charge(passage, {"usage": usage})
-    assert where.state.spent == 100 * 1 + 50 * 2
+    assert where.state.spent == passage.cost == 100 * 1 + 50 * 2
 
 
 def test_calls_at_once_cannot_overdraw() -> None:

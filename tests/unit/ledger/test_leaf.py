@@ -36,20 +36,20 @@ def test_a_leaf_is_the_canonical_json_of_its_value() -> None:
 
 
 def test_a_row_has_exactly_the_promised_fields() -> None:
-    """R-L5: the fields of SURFACE, in that order."""
+    """R-L5: the fields of SURFACE, in that order, and ours after them."""
     promised = (
         "index id at family kind intent boundary actor on_behalf_of owner session purpose action resource decision policies "
         "policy_revision code approval labels origins parts upstream_status duration_ms"
     )
     found = row(3, decode(recorder().record(make_entry(at_ns=1_800_000_000_123_456_789, duration_us=1500)).leaf))
-    assert " ".join(found) == promised
+    assert " ".join(found) == f"{promised} cost shadow shadow_policies"
     assert (found["index"], found["actor"], found["action"], found["duration_ms"]) == (3, AGENT, "payments/pay", 1.5)
     assert found["at"] == iso(1_800_000_000_123_456) == "2027-01-15T08:00:00.123456Z"
     assert [set(part) for part in found["parts"]] == [{"name", "size", "commitment"}]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1.5, 0.0, -1, 2**53, True, "7", None])
-@pytest.mark.parametrize("field", ["upstream_status", "duration_us"])
+@pytest.mark.parametrize("field", ["upstream_status", "duration_us", "cost"])
 def test_a_number_that_two_readers_could_read_in_two_ways_is_refused(field: str, value: Any) -> None:
     """R-L2: NaN becomes null in many encoders; floats have many spellings; large integers lose digits."""
     with pytest.raises(InvalidAction):

@@ -159,9 +159,39 @@ def test_an_obligation_nothing_can_carry_out_denies() -> None:
 
 
 def test_a_shadow_policy_decides_nothing() -> None:
-    """R-P2: `@shadow("true")` neither permits nor forbids."""
-    assert decide('@id("p") @shadow("true") permit (principal, action, resource);', PAY).code == "not_granted"
-    assert decide(PAYERS + '@id("f") @shadow("true") forbid (principal, action, resource);', PAY).effect is Effect.ALLOW
+    """R-P2: `@shadow("true")` neither permits nor forbids; what it would have decided is noted."""
+    permit = decide('@id("p") @shadow("true") permit (principal, action, resource);', PAY)
+    assert (permit.effect, permit.code, permit.shadow, permit.shadow_policies) == (Effect.DENY, "not_granted", "allow", ("p",))
+    forbid = decide(PAYERS + '@id("f") @shadow("true") forbid (principal, action, resource);', PAY)
+    assert (forbid.effect, forbid.shadow, forbid.shadow_policies) == (Effect.ALLOW, "deny", ("f",))
+    assert "f" not in forbid.policies
+
+
+@pytest.mark.parametrize(
+    ("watching", "shadow", "ids"),
+    [
+        ("forbid (principal, action, resource) when { context.arguments has amount && context.session.denied > 3 }", "", ()),
+        ('forbid (principal in Role::"nobody", action, resource)', "", ()),
+        ('@approval("finance") forbid (principal, action, resource) unless { context has approval }', "hold", ("w",)),
+        ('@record("witnessed") permit (principal, action, resource)', "deny", ("payers", "w")),
+    ],
+)
+def test_what_watches_is_noted_only_where_it_would_change_something(watching: str, shadow: str, ids: tuple[str, ...]) -> None:
+    """R-P2: a shadow that does not fire, or is about somebody else, leaves no trace; demands and holds are evaluated as they would be."""
+    payers = PAYERS.replace(PAYERS.split('"')[1], "payers", 1)
+    found = PolicyEngine(Means(frozenset({"redact"})))
+    version = PolicyVersion({"a.cedar": payers + f'@id("w") @shadow("true") {watching};'}, schema=generate(registry()).revision)
+    found.load(registry(), version)
+    decision = decide(found, PAY)
+    assert (decision.effect, decision.shadow, decision.shadow_policies) == (Effect.ALLOW, shadow, ids)
+
+
+def test_no_shadow_policies_no_second_question() -> None:
+    """R-P2: what only watches costs nothing where there is none of it."""
+    found = engine(PAYERS)
+    assert found.snapshot.shadow is None
+    watched = engine(PAYERS + '@id("f") @shadow("true") forbid (principal, action == Action::"files/read", resource);')
+    assert watched.snapshot.watched(session().subject.chain, PAY) is None
 
 
 def test_group_and_server_may_share_a_name() -> None:
