@@ -129,7 +129,7 @@ class PolicyEngine:
         except Exception:
             log.exception("a policy that only watches failed; as one that decides it would have denied")
             return replace(decision, shadow=Effect.DENY.value)
-        if (would.effect, would.policies) == (decision.effect, decision.policies):
+        if would.effect is decision.effect and set(would.policies) == set(decision.policies):
             return decision
         return replace(decision, shadow=would.effect.value, shadow_policies=would.policies)
 

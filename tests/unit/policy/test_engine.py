@@ -183,7 +183,7 @@ def test_what_watches_is_noted_only_where_it_would_change_something(watching: st
     version = PolicyVersion({"a.cedar": payers + f'@id("w") @shadow("true") {watching};'}, schema=generate(registry()).revision)
     found.load(registry(), version)
     decision = decide(found, PAY)
-    assert (decision.effect, decision.shadow, decision.shadow_policies) == (Effect.ALLOW, shadow, ids)
+    assert (decision.effect, decision.shadow, set(decision.shadow_policies)) == (Effect.ALLOW, shadow, set(ids))
 
 
 def test_no_shadow_policies_no_second_question() -> None:
