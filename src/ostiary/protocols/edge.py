@@ -1,6 +1,7 @@
 """What stands before every door: Host and Origin checks, load shedding, routing, and a last line against exceptions."""
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ Door = Callable[[Call], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_IN_FLIGHT = 2048
+"""Requests of one door at once: open streams of agents leave the control plane its own room."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
@@ -30,19 +32,21 @@ class Edge:
         self._control = control
         self._hosts = hosts | LOOPBACK
         self._origins = origins
-        self._in_flight = 0
+        self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
         call = Call(scope, receive, send)
-        if self._in_flight >= MAX_IN_FLIGHT:
+        name = call.path.split("/", 2)[1] if call.path.startswith("/") else ""
+        name = name if name in self._doors else ""
+        if self._in_flight[name] >= MAX_IN_FLIGHT:
             await _problem(call, refuse("unavailable", "too many requests are in flight", retry_after_s=1.0))
             return
-        self._in_flight += 1
+        self._in_flight[name] += 1
         try:
-            await self._serve(call, scope, receive, send)
+            await self._serve(call, self._doors.get(name), scope, receive, send)
         except ClientGone:
             log.debug("the client went away")
         except Exception as error:
@@ -52,9 +56,9 @@ class Edge:
                 raise
             await _problem(call, refusal_of(error))
         finally:
-            self._in_flight -= 1
+            self._in_flight[name] -= 1
 
-    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, call: Call, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
         call.check_headers()
         if not call.path.startswith("/"):
             raise InvalidAction("the request target must be a path")
@@ -62,7 +66,6 @@ class Edge:
         if refusal is not None:
             await _problem(call, refusal)
             return
-        door = self._doors.get(call.path.split("/", 2)[1])
         if door is not None:
             await door(call)
         else:

@@ -1,6 +1,7 @@
 """The HTTP listener: uvicorn with the bounds it leaves to us (head size, slow heads, connections)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,21 +47,36 @@ def _answer_whole(cycle: RequestResponseCycle, status: int, fields: Sequence[Hea
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses heads that are too large (431) or too slow (408), and encodings of the path that are not ASCII."""
+    """Refuses heads that are too large (431) or too slow (408), and encodings of the path that are not ASCII; drops trailers."""
 
     bounds: ClassVar[Bounds] = Bounds()
+    peers: ClassVar[Counter[str]] = Counter()
+    """Open connections by the peer's address."""
+    _peer: str | None = None
+    _is_head = True
     _head_bytes = 0
     _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock for the first head."""
+        """Start the clock for the first head. One address may hold most of the connections, never all: others, and operators, get in."""
         super().connection_made(transport)
+        peer = str(self.client[0]) if self.client else ""
+        if self.peers[peer] >= max(1, self.bounds.connections * 3 // 4):
+            transport.abort()
+            return
+        self._peer = peer
+        self.peers[peer] += 1
         self._head_timer = self.loop.call_later(self.bounds.head_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         self._stop_timer()
+        if self._peer is not None:
+            self.peers[self._peer] -= 1
+            if not self.peers[self._peer]:
+                del self.peers[self._peer]
+            self._peer = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -80,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock for each further head on the connection."""
         super().on_message_begin()
-        self._head_size = 0
+        self._head_size, self._is_head = 0, True
         if self._head_timer is None:
             self._head_bytes = 0
             self._head_timer = self.loop.call_later(self.bounds.head_s, self._too_slow)
@@ -93,10 +109,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Bound names and values."""
+        """Bound names and values. A field behind the body is none: nobody before us saw it in the head (RFC 9110 section 6.5.1)."""
         self._head_size += len(name) + len(value) + 4
         if self._head_size > self.bounds.head_bytes:
             self._too_large()
+        if not self._is_head:
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -105,6 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole: stop its clock."""
         self._stop_timer()
+        self._is_head = False
         super().on_headers_complete()
         cycle = self.cycle
         if cycle is not None:
@@ -138,7 +157,7 @@ class Listener(Server):
             Config(
                 app,
                 loop="none",
-                http=type("Protocol", (BoundedProtocol,), {"bounds": bounds}),
+                http=type("Protocol", (BoundedProtocol,), {"bounds": bounds, "peers": Counter()}),
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -14,6 +14,7 @@ from ostiary.core.ports import ContentStream
 from ostiary.core.registry import Model
 from ostiary.core.strict_json import parse_object
 from ostiary.core.subject import Session
+from ostiary.protocols.crowd import Crowd
 from ostiary.protocols.wire import MAX_BODY, Call, Header, encode, passage_headers
 
 MaySee = Callable[[Session, Action], bool]
@@ -87,6 +88,7 @@ class ModelDoor:
 
     def __init__(self, models: AgentModel, wire: Wire, may_see: MaySee, verbs: dict[str, str]) -> None:
         self._models = models
+        self._crowd = Crowd()
         self._wire = wire
         self._may_see = may_see
         self._verbs = verbs
@@ -100,6 +102,13 @@ class ModelDoor:
         if refusal is not None:
             await self._refuse(call, passage, refusal)
             return
+        with self._crowd.entered(passage.session) as crowded:
+            if crowded is not None:
+                await self._refuse(call, passage, await self._models.pipeline.refuse(passage, crowded))
+                return
+            await self._route(call, passage)
+
+    async def _route(self, call: Call, passage: Passage) -> None:
         path = call.path.removeprefix(self._prefix) if call.path.startswith(self._prefix) else ""
         verb = self._verbs.get(path)
         if verb is not None and call.method == "POST":

@@ -12,6 +12,7 @@ from ostiary.core.ids import is_name
 from ostiary.core.pipeline import Passage, Pipeline
 from ostiary.core.ports import Ports, RegistrySource
 from ostiary.governance.tool_pins import Find, ToolPins
+from ostiary.protocols.crowd import Crowd
 from ostiary.protocols.mcp import message as rpc
 from ostiary.protocols.mcp.catalogue import Catalogue
 from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_VERSION
@@ -44,6 +45,7 @@ class McpDoor:
         self._base_url = base_url
         self._pipeline = pipeline
         self._source = source
+        self._crowd = Crowd()
         self.upstreams = Upstreams(dial, source)
         self.catalogue = Catalogue(self.upstreams, pins, find)
         api = AgentApi(pipeline, ports.identity, ports.policy, source)
@@ -63,12 +65,16 @@ class McpDoor:
         if server is None:
             await call.respond_json(404, refuse("not_found", "there is no such path").problem(passage.id), passage_headers(passage))
             return
-        try:
-            await self._serve(call, passage, server)
-        except RpcError as fault:
-            await self._fault(call, passage, fault)
-        except OstiaryError as failure:
-            await self._failed(call, passage, refusal_of(failure))
+        with self._crowd.entered(passage.session) as crowded:
+            if crowded is not None:
+                await self._failed(call, passage, crowded)
+                return
+            try:
+                await self._serve(call, passage, server)
+            except RpcError as fault:
+                await self._fault(call, passage, fault)
+            except OstiaryError as failure:
+                await self._failed(call, passage, refusal_of(failure))
 
     async def metadata(self, call: Call) -> None:
         """Serve the protected resource metadata of a door (RFC 9728 section 3)."""
