@@ -78,6 +78,18 @@ class AgentApi:
         tools = self._source.registry.server_tools(server)
         return [tool for tool in tools if tool.accepted and self.sees(session, self.call_tool(server, tool.name, {}))]
 
+    def release_list(self, passage: Passage, server: str, items: list[dict[str, Any]]) -> list[dict[str, Any]] | Refusal:
+        """Return listed prompts or resources as the caller may see them, their labels on the session.
+
+        Names and descriptions are data as much as what they stand for; only what a trusted server without labels says of itself is not.
+        """
+        declared = self._source.registry.servers.get(server)
+        if not items or (declared is not None and declared.trust == "trusted" and not declared.labels):
+            return items
+        passage.action = _on_server("list", server, "", {})
+        shaped: list[dict[str, Any]] | Refusal = self.pipeline.release(passage, items)
+        return shaped
+
     async def perform(self, passage: Passage, action: Action, execute: Execute) -> Any | Refusal:
         """Take an identified passage through the steps and run `execute` with the action as the controls left it."""
         passage.action = action

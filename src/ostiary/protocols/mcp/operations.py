@@ -7,7 +7,7 @@ from typing import Any, Final
 from ostiary.boundaries.agent_api import AgentApi, Answered
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal, refusal_of, refuse
-from ostiary.core.errors import NotFound, UpstreamUnavailable
+from ostiary.core.errors import NotFound, OstiaryError, UpstreamUnavailable
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Tool
 from ostiary.core.subject import Session
@@ -60,7 +60,7 @@ class Operations:
         return listed(exchange, "tools/list", tools)
 
     async def listing(self, exchange: Exchange) -> dict[str, Any]:
-        """`prompts/list`, `resources/list` and `resources/templates/list`, filtered alike."""
+        """`prompts/list`, `resources/list` and `resources/templates/list`, filtered alike; what they say is content."""
         without_cursor(exchange)
         method, found = exchange.message.method, list[dict[str, Any]]()
 
@@ -68,7 +68,10 @@ class Operations:
             connection = await self.reach(exchange, server)
             items = self.catalogue.unsuspicious(server, await self.catalogue.items(connection, method))
             seen = [item for item in items if self.api.sees(exchange.session, self._reading(method, server, item))]
-            found.extend(named_here(exchange, server, item) for item in seen)
+            shaped = self.api.release_list(exchange.passage, server, seen)
+            if isinstance(shaped, Refusal):
+                raise OstiaryError(shaped.detail, code=shaped.code, status=shaped.status)
+            found.extend(named_here(exchange, server, item) for item in shaped)
 
         await self._each(exchange, collect)
         return listed(exchange, method, found)
