@@ -75,3 +75,13 @@ def test_hostile_text_is_read_in_linear_time() -> None:
         world = World(unit * (32_000 // len(unit)))
         world.origin(unit * (512 // len(unit)))
         world.answer("mail/read", text(unit * (40_000 // len(unit))), id="1")
+
+
+def test_what_an_action_holds_too_much_of_is_untrusted_not_looked_at_for_ever() -> None:
+    """R-H3: one action is looked at up to a bound, so that it does not hold up all others; what lies behind is untrusted."""
+    world = World("mail bob@example.com the page http://ok.example/a, 3 of them")
+    few = world.trace("mail/send", to=["bob@example.com"], body="http://ok.example/a " * 100)
+    many = world.trace("mail/send", to=["bob@example.com"], body="http://ok.example/a " * 300_000)
+    assert (few.control, many.control) == ("user", "untrusted")
+    keys = world.trace("mail/send", **{f"number{n}": 3 for n in range(50_000)})
+    assert (keys.arguments["number0"], keys.arguments["number49999"]) == ("user", "untrusted")

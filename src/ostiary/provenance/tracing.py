@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date as date_of
 from datetime import timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from ostiary.provenance import forms
@@ -15,6 +16,9 @@ from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
 MAX_LEAVES = 2_000
+"""Scalars of one action that are looked at; what comes after is untrusted."""
+MAX_LINKS = 512
+"""Links of one action that are looked at; past it, the prose that holds them is untrusted."""
 MAX_DEPTH = 64
 MAX_TEXT = 16_384
 """Characters of one action that are compared; what comes after is untrusted."""
@@ -58,12 +62,15 @@ class Tracer:
     """True when the tool only reads, so that links lent for reading count."""
     room: int = MAX_TEXT
     """Characters of this action that may still be compared."""
+    leaves_left: int = MAX_LEAVES
+    links_left: int = MAX_LINKS
 
     def argument(self, name: str, value: Any, schema: Mapping[str, Any]) -> Source:
         """Return the worst of the best origins of an argument's leaves."""
         found: Source | None = None
-        for count, leaf in enumerate(leaves(name, value, schema)):
-            if count >= MAX_LEAVES:
+        for leaf in leaves(name, value, schema):
+            self.leaves_left -= 1
+            if self.leaves_left < 0:
                 return UNTRUSTED
             source = self.leaf(leaf)
             if found is None or worst((found.origin, source.origin)) != found.origin:
@@ -97,8 +104,9 @@ class Tracer:
     def payload(self, value: Any, name: str, schema: Mapping[str, Any]) -> tuple[Source, Source | None]:
         """Return the origin of an argument that is prose, and the worst of the links it carries, if they are not safe."""
         found, bad = MODEL, None
-        for count, leaf in enumerate(leaves(name, value, schema)):
-            if count >= MAX_LEAVES:
+        for leaf in leaves(name, value, schema):
+            self.leaves_left -= 1
+            if self.leaves_left < 0 or self.links_left < 0:
                 return UNTRUSTED, UNTRUSTED
             if not isinstance(leaf.value, str):
                 continue
@@ -106,7 +114,10 @@ class Tracer:
             if len(text) <= MAX_COMPARED and self.index.said(text):
                 found = Source("user", "the user's request")
                 continue
-            for link in links(text):
+            for link in links(text, self.links_left + 1):
+                self.links_left -= 1
+                if self.links_left < 0:
+                    return UNTRUSTED, UNTRUSTED
                 source = self._link(link)
                 if source.origin not in SAFE:
                     bad = source
@@ -247,10 +258,10 @@ def _abbreviates(option: str, word: str) -> bool:
     return bool(option) and (word.startswith(option) or (len(word) > 2 and option.startswith(word)))
 
 
-def links(text: str) -> list[str]:
-    """Return whatever a reader's program could take for a link."""
+def links(text: str, most: int = MAX_LINKS) -> list[str]:
+    """Return whatever a reader's program could take for a link, the first `most` of them."""
     lowered = text.lower()
-    return _LINK.findall(text) if any(mark in lowered for mark in _LINK_MARKS) else []
+    return [found[0] for found in islice(_LINK.finditer(text), most)] if any(mark in lowered for mark in _LINK_MARKS) else []
 
 
 def plain_key(text: str) -> str:
