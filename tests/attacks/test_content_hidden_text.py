@@ -109,3 +109,15 @@ def test_keys_that_become_equal_are_refused() -> None:
     refusal = refusal_of(caught.value)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "content_rejected"
+
+
+def test_a_text_of_nothing_but_hidden_characters_is_refused_at_once() -> None:
+    """R-H1: one body full of them would hold up everybody while they are taken out; a long honest text in joined scripts is no such body."""
+    made = passage({"body": "a\u200b" * 200_000})
+    found = controls().inspect(made)
+    assert isinstance(found, Refusal)
+    assert found.code == "content_rejected"
+    answered = controls().answer(passage({}, to="files/read"), {"text": ["a\x01"] * 150_000})
+    assert isinstance(answered, Refusal)
+    persian = "می\u200cخواهم کتاب\u200cها را بخوانم " * 10_000
+    assert controls().inspect(passage({"body": persian})) is None

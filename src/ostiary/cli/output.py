@@ -1,6 +1,5 @@
 """What commands print: data to standard output, talk to standard error, colour and progress only on a terminal."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-HIDDEN = {character: f"\\x{character:02x}" for character in (*range(32), *range(0x7F, 0xA0)) if character not in (9, 10)}
-HIDDEN |= {point: f"\\u{point:04x}" for point in (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
-"""Characters that could move the cursor, colour the terminal or reorder a line: what agents and tools wrote is shown inert."""
+from ostiary.core.inert import INERT, inert_json
 
 
 @Parameter(name="*")
@@ -31,7 +28,7 @@ class Output:
     def one(self, value: Any) -> None:
         """Print one object: its fields, a line each."""
         if self.json:
-            _write(json.dumps(value, ensure_ascii=False))
+            _write(inert_json(value))
         elif isinstance(value, Mapping):
             width = max(map(len, value), default=0)
             for key, item in value.items():
@@ -43,7 +40,7 @@ class Output:
     def many(self, items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "") -> int:
         """Print a list: a table on a terminal, tabs elsewhere; `empty` says what to do when there is nothing."""
         if self.json:
-            return _count(items, lambda item: _write(json.dumps(item, ensure_ascii=False)))
+            return _count(items, lambda item: _write(inert_json(item)))
         rows = [[shown(item.get(column)) for column in columns] for item in items]
         if not rows and empty:
             say(empty)
@@ -56,7 +53,7 @@ class Output:
     def done(self, sentence: str, value: Any = None) -> None:
         """Say that something was done; as JSON, print its result."""
         if self.json:
-            _write(json.dumps(value if value is not None else {"done": True}, ensure_ascii=False))
+            _write(inert_json(value if value is not None else {"done": True}))
         else:
             say(sentence)
 
@@ -67,7 +64,7 @@ PLAIN = Output()
 
 def say(text: str) -> None:
     """Talk to the person at the terminal."""
-    sys.stderr.write(text.translate(HIDDEN) + "\n")
+    sys.stderr.write(text.translate(INERT) + "\n")
 
 
 def shown(value: Any) -> str:
@@ -79,8 +76,8 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(shown(item) for item in value)
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False).translate(HIDDEN)
-    return str(value).translate(HIDDEN)
+        return inert_json(value)
+    return str(value).translate(INERT)
 
 
 def moment(seconds: float | None) -> str:

@@ -22,6 +22,7 @@ from ostiary.core.errors import Unavailable
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 
+OVERFULL = f"it holds over {text_rules.MAX_SUSPECT} characters that a person would not see"
 Notify = Callable[[str, Passage], None]
 """Tells a group about a passage (`notify` obligation); must not block."""
 
@@ -83,7 +84,9 @@ class ControlSet:
             return refusal
         texts = leaves.gather(action.arguments)
         found: frozenset[str] = frozenset()
-        if text_rules.needs_cleaning("".join(texts)):
+        if text_rules.needs_cleaning(whole := "".join(texts)):
+            if text_rules.is_overfull(whole):
+                return refuse("content_rejected", OVERFULL)
             action, texts, found = self._cleaned(passage, action)
         text = leaves.join(texts)
         kinds = {span.kind for span in self._found(session.id, text)} | found
@@ -129,7 +132,9 @@ class ControlSet:
         if refusal is not None:
             return refusal
         found: set[str] = set(duties.label)
-        if text_rules.needs_cleaning("".join(texts)):
+        if text_rules.needs_cleaning(whole := "".join(texts)):
+            if text_rules.is_overfull(whole):
+                return refuse("content_rejected", OVERFULL)
             content, classes = _clean(content)
             found |= classes
             texts = leaves.gather(content)

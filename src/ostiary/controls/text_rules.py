@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from itertools import islice
 
 from ostiary.controls.pattern import Pattern
 
@@ -9,12 +10,11 @@ HIDDEN = "hidden_text"
 TERMINAL = "terminal_escape"
 DATA_URI = "data_uri"
 MAX_PASSES = 6
+MAX_SUSPECT = 100_000
+"""Characters of one action or answer that may have to be taken out: more than a book of Persian or a day of coloured logs has."""
 
 _FLAGS = "\U0001f3f4(?:\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f)"
-_INVISIBLE = (
-    "[\U000e0000-\U000e007f]|[\u202a-\u202e\u2066-\u2069\u206a-\u206f]|[\u200b\u2060-\u2064\ufeff\u180e\u115f\u1160\u3164\uffa0\u034f]"
-    "|[\ufff9-\ufffb]|[\u200c\u200d\u200e\u200f]{2,}|(?<=[\x00-\x7f])[\u200c\u200d]+|[\ufe00-\ufe0f]{2,}|(?<=[\x00-\x7f])[\U000e0100-\U000e01ef]+|[\U000e0100-\U000e01ef]{2,}"
-)
+_INVISIBLE = "[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u206f\u200b\u2060-\u2064\ufeff\u180e\u115f\u1160\u3164\uffa0\u034f\ufff9-\ufffb]+|[\u200c\u200d\u200e\u200f]{2,}|(?<=[\x00-\x7f])[\u200c\u200d]+|[\ufe00-\ufe0f]{2,}|(?<=[\x00-\x7f])[\U000e0100-\U000e01ef]+|[\U000e0100-\U000e01ef]{2,}"
 _ESCAPES = "\x1b\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b[\\]PX^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\\\|\x9c)|\x9b[0-?]{0,64}[ -/]{0,8}[@-~]|\x9b|\x1b[ -/]{0,4}[0-~]?"
 _CONTROLS = "[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9a\x9c-\x9f]"
 _STRIP = re.compile(f"(?P<keep>{_FLAGS})|(?P<{TERMINAL}>{_ESCAPES})|(?P<{HIDDEN}>(?:{_INVISIBLE})+|{_CONTROLS}+)")
@@ -48,6 +48,11 @@ def needs_cleaning(text: str) -> bool:
     if text.isascii():
         return not text.isprintable() and _ASCII_SUSPECT.search(text) is not None
     return _SUSPECT.search(text) is not None
+
+
+def is_overfull(text: str) -> bool:
+    """Say whether a text holds more of such characters than any honest one: taking them out would hold up everybody."""
+    return next(islice(_SUSPECT.finditer(text), MAX_SUSPECT, None), None) is not None
 
 
 def clean(text: str) -> tuple[str, frozenset[str]]:
