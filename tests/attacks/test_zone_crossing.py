@@ -26,6 +26,8 @@ WAYS = [
     ("user:alice", "agent:roamer"),
     ("agent:roamer",),
     ("agent:invoice-bot", "agent:roamer"),
+    ("user:dora", "agent:roamer"),
+    ("agent:hr-bot", "agent:roamer"),
     ("agent:invoice-bot", "agent:hr-bot"),
     ("agent:roamer", "agent:invoice-bot", "agent:hr-bot"),
     ("user:dora", "agent:roamer", "agent:invoice-bot", "agent:roamer", "agent:hr-bot"),

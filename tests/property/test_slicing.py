@@ -176,10 +176,8 @@ def is_named(text: str, verdict: Verdict, zone: str) -> bool:
 def enters(opened: Session, link: Principal, action: Action) -> str:
     """Return the zone a link enters, by the table above."""
     target = STANDS.get(action.name.partition("/")[0], "")
-    own = {each.name: STANDS.get(f"{each.kind}:{each.name}", "") for each in opened.subject.chain}
-    if not any(own.values()):
-        return target if link is opened.subject.actor else ""
-    return target if own[link.name] not in ("", target) else ""
+    own = STANDS.get(f"{link.kind}:{link.name}", "")
+    return target if own != target and (own or link is opened.subject.actor) else ""
 
 
 def asked_as(uid: Uid, action: Action, built: str) -> cedar.Question:

@@ -1,8 +1,8 @@
 """Who enters which zone: what keeps one part of the company from reaching into another by a rule that did not mean it (R-P5).
 
-A link enters the zones of the resource that it does not stand in itself. A link without a zone goes along with those that
-have one; where nobody has one, the actor comes from outside. What a link is permitted counts only if one of the permits
-that decided names the zones it enters.
+A link enters the zones of the resource that it does not stand in itself; the actor always, the links before it when they
+stand in some zone at all. So another link in a chain never opens a zone. What a link is permitted counts only if one of
+the permits that decided names the zones it enters.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,5 @@ def entered(graph: EntityGraph, chain: Sequence[Uid], action: str, resource: Uid
     target = graph.zones(resource)
     if not target or action == LENDING:
         return (_NONE,) * len(chain)
-    standing = [graph.zones(uid) for uid in chain]
-    if not any(standing):
-        return (*(_NONE,) * (len(chain) - 1), target)
-    return tuple(target - zones if zones else _NONE for zones in standing)
+    *before, actor = [graph.zones(uid) for uid in chain]
+    return (*(target - zones if zones else _NONE for zones in before), target - actor)
