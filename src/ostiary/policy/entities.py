@@ -49,6 +49,10 @@ class EntityGraph:
         """Say whether the entity is registered."""
         return uid in self._parents
 
+    def registered(self, kind: str) -> frozenset[str]:
+        """Return the ids of the registered entities of a type."""
+        return frozenset(name for type_, name in self._parents if type_ == kind)
+
     def knows(self, kind: str) -> frozenset[str]:
         """Return the ids of a type, those that only occur as parents too."""
         found = {name for type_, name in self._parents if type_ == kind}

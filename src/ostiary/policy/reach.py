@@ -1,0 +1,149 @@
+"""The blast radius of one principal: all it could touch now, by which line, through whom. What an attacker would hold.
+
+Complete by construction: everything that is not known beforehand (arguments, origins, labels, the time) is left open, so
+whatever a real request could be allowed or held for is here. `tests/unit/policy/test_reach.py` asks both, exhaustively.
+"""
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cedarpy import pst
+
+from ostiary.core.registry import Agent, User
+from ostiary.core.subject import Status
+from ostiary.policy import zoning
+from ostiary.policy.entities import Uid
+from ostiary.policy.outlook import Outlook, Outlooks, Target
+from ostiary.policy.reading import walk
+from ostiary.policy.snapshot import Snapshot
+
+MAX_NAMES = 100
+"""Names of people or agents shown for one way; the count is always whole."""
+STEP = 500
+
+Progress = Callable[[int, int], object]
+Lends = Callable[[Agent, tuple[str, ...]], bool]
+"""Whether a session of an agent can be lent one of these scopes at all: its declared scopes bound every session."""
+
+
+class Way(NamedTuple):
+    """One way to a thing: `allow`, `hold` or `depends` (on arguments and circumstances), by these policies, through these."""
+
+    effect: str
+    policies: tuple[str, ...]
+    through: tuple[str, ...]
+    """Who lends, for an agent; which agent acts, for a person. Empty when it acts by itself."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One thing within reach."""
+
+    target: Target
+    zone: str
+    """Where it stands."""
+    enters: bool
+    """Whether reaching it enters a zone."""
+    ways: tuple[Way, ...]
+
+    @property
+    def effect(self) -> str:
+        """The widest of the ways."""
+        found = {way.effect for way in self.ways}
+        return next(each for each in ("allow", "depends", "hold") if each in found)
+
+
+class Reaches:
+    """Answers about one snapshot, for several principals in a row. Takes milliseconds to seconds: run it in a thread."""
+
+    def __init__(self, found: Snapshot, lends: Lends, lent: Container[tuple[str, str]] = ()) -> None:
+        """`lent` are the agents and people (or nobody, as empty) of the sessions open now: no policy takes those back."""
+        self._found, self._lends, self._lent = found, lends, lent
+        self._looks = Outlooks(found)
+        self._people = _classes(found)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Everything there is to reach."""
+        return self._looks.targets
+
+    def of_agent(self, agent: Agent, progress: Progress | None = None) -> list[Touch]:
+        """Return all an agent could touch: lent by each person, and by itself when it is autonomous."""
+        lenders = [self._lenders(agent, people) for people in self._people]
+        ways = [(("User", people[0]), people) for people in lenders if people]
+        alone = agent.autonomous and bool(agent.scopes) and bool(self._lenders(agent, ("",)))
+        return list(self._touches([(agent, uid, through) for uid, through in ways] + ([(agent, None, ())] if alone else []), progress))
+
+    def of_user(self, user: User, progress: Progress | None = None) -> list[Touch]:
+        """Return all that agents could touch for a person."""
+        agents = [agent for agent in self._found.registry.agents.values() if agent.status is Status.ACTIVE]
+        lent = [agent for agent in agents if self._lenders(agent, (user.name,))]
+        return list(self._touches([(agent, ("User", user.name), (agent.name,)) for agent in lent], progress))
+
+    def _lenders(self, agent: Agent, people: tuple[str, ...]) -> tuple[str, ...]:
+        """Return who of a class can lend to an agent, or has done so."""
+        if not self._looks.refuses_lending(agent.name, people[0]):
+            return people
+        return tuple(name for name in people if (agent.name, name) in self._lent)
+
+    def _touches(self, asking: Sequence[tuple[Agent, Uid | None, tuple[str, ...]]], progress: Progress | None) -> Iterator[Touch]:
+        for number, target in enumerate(self.targets):
+            if progress is not None and number % STEP == 0:
+                progress(number, len(self.targets))
+            ways: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
+            zones = self._found.graph.zones(target.resource)
+            enters = False
+            for agent, user, through in asking:
+                if not self._lends(agent, target.scopes):
+                    continue
+                effect, policies = self._way(("Agent", agent.name), user, target, zones)
+                if effect != "deny":
+                    ways.setdefault((effect, policies, not through), []).extend(through)
+                    enters = enters or not zones <= self._found.graph.zones(("Agent", agent.name))
+            if ways:
+                found = (Way(*key[:2], tuple(sorted(names)[:MAX_NAMES]), len(names)) for key, names in sorted(ways.items()))
+                yield Touch(target, " ".join(sorted(zones)), enters, tuple(found))
+
+    def _way(self, agent: Uid, user: Uid | None, target: Target, zones: frozenset[str]) -> tuple[str, tuple[str, ...]]:
+        """Return how a chain of an agent, and perhaps a person, stands to a target, and the policies that say so."""
+        chain = (agent,) if user is None else (user, agent)
+        lender = user[1] if user is not None else ""
+        entering = zoning.entered(self._found.graph, chain, target.action, target.resource) if zones else (zones,) * len(chain)
+        effects: set[str] = set()
+        policies: set[str] = set()
+        for uid, zone in zip(reversed(chain), reversed(entering), strict=True):
+            effect, names = self._link(self._looks.look(uid, lender, target), zone)
+            if effect == "deny":
+                return "deny", ()
+            effects.add(effect)
+            policies |= names
+        return next(each for each in ("depends", "hold", "allow") if each in effects), tuple(sorted(policies))
+
+    def _link(self, look: Outlook, entering: frozenset[str]) -> tuple[str, frozenset[str]]:
+        permits, certain = look.permits, look.certain
+        if entering:
+            known = self._found.policies
+            permits = frozenset(name for name in permits if entering <= known[name].zones)
+            certain &= permits
+        if not permits:
+            return "deny", permits
+        effect = "depends" if look.is_open or not certain else "hold" if look.is_held else "allow"
+        return effect, look.permits | look.forbids
+
+
+def _classes(found: Snapshot) -> list[tuple[str, ...]]:
+    """Return the active people in classes that no policy can tell apart: one answer is the answer for all of a class."""
+    named = {agent.owner for agent in found.registry.agents.values()}
+    for policy in found.policies.values():
+        for part in walk(policy.node):
+            if isinstance(part, pst.EntityUid) and str(part.type) == "User":
+                named.add(part.id)
+    classes: dict[object, list[str]] = {}
+    for user in found.registry.users.values():
+        if user.status is Status.ACTIVE:
+            uid = ("User", user.name)
+            alike = (found.graph.within(uid) - {uid}, user.email, tuple(sorted(user.attributes.items())))
+            classes.setdefault(user.name if user.name in named else alike, []).append(user.name)
+    return [tuple(sorted(names)) for names in classes.values()]
