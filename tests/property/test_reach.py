@@ -22,7 +22,12 @@ def way(touched: dict[str, Touch], action: str, user: str) -> Way | None:
     return next((each for each in found.ways if (user in each.through if user else not each.through)), None) if found else None
 
 
-@settings(max_examples=100, phases=[Phase.explicit, Phase.generate], deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=100,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(policies(), st.lists(requests(), min_size=4, max_size=12))
 def test_reach_agrees_with_every_decision(text: str, asked: list[tuple[Session, Action, Origins, Context]]) -> None:
     """R-P5: for any policies, session, arguments, origins and approval."""

@@ -93,6 +93,20 @@ def restore(name: str, *, why: str = "", out: Out = PLAIN) -> None:
 
 
 @app.command
+def reach(name: str, *, mermaid: Flag = False, out: Out = PLAIN) -> None:
+    """Show all that the agent could touch now, by which policies and through whom: the blast radius.
+
+    Parameters
+    ----------
+    mermaid:
+        Print a picture, as Mermaid text.
+    """
+    from ostiary.cli.reach import show
+
+    show("agents", name, out, mermaid=mermaid)
+
+
+@app.command
 def key(
     name: str,
     *,

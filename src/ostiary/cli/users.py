@@ -41,6 +41,20 @@ def register_user(
 
 
 @app.command
+def reach(name: str, *, mermaid: Flag = False, out: Out = PLAIN) -> None:
+    """Show all that agents acting for the person could touch now, by which policies and through whom: the blast radius.
+
+    Parameters
+    ----------
+    mermaid:
+        Print a picture, as Mermaid text.
+    """
+    from ostiary.cli.reach import show
+
+    show("users", name, out, mermaid=mermaid)
+
+
+@app.command
 def password(name: str, *, out: Out = PLAIN) -> None:
     """Give a person a password, read from standard input."""
     Client.of_place().post(f"/v1/users/{segment(name)}/password", {"password": from_stdin("password")})

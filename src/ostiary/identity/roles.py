@@ -15,10 +15,10 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     # Runs the gateway: registers and wires. Reads no sealed records, approves nothing, writes no policy.
     "administrator": {
         **dict.fromkeys(_REGISTRY, REGISTER),
-        "agent": REGISTER | {"check", "activate", "key"},
+        "agent": REGISTER | {"check", "activate", "key", "reach"},
         "server": REGISTER | {"refresh", "profile"},
         "tool": REGISTER | {"accept"},
-        "user": REGISTER | {"password", "link"},
+        "user": REGISTER | {"password", "link", "reach"},
         "registry": READ | {"apply"},
         "session": READ | {"open", "close"},
         "key": READ | {"issue", "rotate", "revoke"},
@@ -33,7 +33,8 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     # Decides what is allowed and stops what is not.
     "security": {
         **dict.fromkeys(_REGISTRY, READ),
-        "agent": READ | {"check", "isolate", "restore"},
+        "agent": READ | {"check", "isolate", "restore", "reach"},
+        "user": READ | {"reach"},
         "server": READ | {"profile"},
         "tool": READ | {"accept"},
         "registry": READ,
@@ -51,7 +52,8 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     # Sees everything that happened, changes nothing.
     "auditor": {
         **dict.fromkeys(_REGISTRY, READ),
-        "agent": READ | {"check"},
+        "agent": READ | {"check", "reach"},
+        "user": READ | {"reach"},
         "registry": READ,
         "session": READ,
         "key": READ,
@@ -64,7 +66,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     },
     # Answers for agents of their own: those whose owner they are, and nothing else.
     "owner": {
-        "agent": READ | {"check", "isolate", "key"},
+        "agent": READ | {"check", "isolate", "key", "reach"},
         "session": READ | {"open", "close"},
         "key": READ | {"rotate", "revoke"},
         "audit": READ | {"search"},

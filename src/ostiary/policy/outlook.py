@@ -185,5 +185,11 @@ def _targets(found: Snapshot) -> Iterable[Target]:
             continue
         for kind in shape.resources:
             for each in sorted(found.graph.registered(kind)):
-                scopes = tuple(f"{scope}:{each}/*" for scope in _SCOPES.get(name, ())) or (f"{kind.lower()}:{each}",)
-                yield Target(name, (kind, each), scopes)
+                yield Target(name, (kind, each), _scopes(name, kind, each))
+
+
+def _scopes(action: str, kind: str, name: str) -> tuple[str, ...]:
+    if kind == "Server":
+        return tuple(f"{scope}:{name}/*" for scope in _SCOPES.get(action, ()))
+    scope, head = ("api", name.partition("/")[0]) if kind == "Operation" else (kind.lower(), name)
+    return (f"{scope}:{head}", f"{scope}:{head}/*") if scope in ("api", "source") else (f"{scope}:{head}",)

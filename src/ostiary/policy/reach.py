@@ -4,6 +4,7 @@ Complete by construction: everything that is not known beforehand (arguments, or
 whatever a real request could be allowed or held for is here. `tests/unit/policy/test_reach.py` asks both, exhaustively.
 """
 
+import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,13 +17,14 @@ from ostiary.policy import zoning
 from ostiary.policy.entities import Uid
 from ostiary.policy.outlook import Outlook, Outlooks, Target
 from ostiary.policy.reading import walk
+from ostiary.policy.schema import effect_of, is_external
 from ostiary.policy.snapshot import Snapshot
 
 MAX_NAMES = 100
 """Names of people or agents shown for one way; the count is always whole."""
-STEP = 500
+STEP, PAUSE_S = 20, 0.0005
+"""The event loop shares the interpreter: after so many targets it gets its turn."""
 
-Progress = Callable[[int, int], object]
 Lends = Callable[[Agent, tuple[str, ...]], bool]
 """Whether a session of an agent can be lent one of these scopes at all: its declared scopes bound every session."""
 
@@ -46,6 +48,12 @@ class Touch:
     """Where it stands."""
     enters: bool
     """Whether reaching it enters a zone."""
+    does: str
+    """`read`, `reversible` or `irreversible` for a tool; empty for the rest."""
+    external: bool
+    """Whether content leaves the company."""
+    labels: tuple[str, ...]
+    """Labels of what it returns; of a model, those it may receive."""
     ways: tuple[Way, ...]
 
     @property
@@ -69,18 +77,18 @@ class Reaches:
         """Everything there is to reach."""
         return self._looks.targets
 
-    def of_agent(self, agent: Agent, progress: Progress | None = None) -> list[Touch]:
+    def of_agent(self, agent: Agent) -> list[Touch]:
         """Return all an agent could touch: lent by each person, and by itself when it is autonomous."""
         lenders = [self._lenders(agent, people) for people in self._people]
         ways = [(("User", people[0]), people) for people in lenders if people]
         alone = agent.autonomous and bool(agent.scopes) and bool(self._lenders(agent, ("",)))
-        return list(self._touches([(agent, uid, through) for uid, through in ways] + ([(agent, None, ())] if alone else []), progress))
+        return list(self._touches([(agent, uid, through) for uid, through in ways] + ([(agent, None, ())] if alone else [])))
 
-    def of_user(self, user: User, progress: Progress | None = None) -> list[Touch]:
+    def of_user(self, user: User) -> list[Touch]:
         """Return all that agents could touch for a person."""
         agents = [agent for agent in self._found.registry.agents.values() if agent.status is Status.ACTIVE]
         lent = [agent for agent in agents if self._lenders(agent, (user.name,))]
-        return list(self._touches([(agent, ("User", user.name), (agent.name,)) for agent in lent], progress))
+        return list(self._touches([(agent, ("User", user.name), (agent.name,)) for agent in lent]))
 
     def _lenders(self, agent: Agent, people: tuple[str, ...]) -> tuple[str, ...]:
         """Return who of a class can lend to an agent, or has done so."""
@@ -88,10 +96,10 @@ class Reaches:
             return people
         return tuple(name for name in people if (agent.name, name) in self._lent)
 
-    def _touches(self, asking: Sequence[tuple[Agent, Uid | None, tuple[str, ...]]], progress: Progress | None) -> Iterator[Touch]:
+    def _touches(self, asking: Sequence[tuple[Agent, Uid | None, tuple[str, ...]]]) -> Iterator[Touch]:
         for number, target in enumerate(self.targets):
-            if progress is not None and number % STEP == 0:
-                progress(number, len(self.targets))
+            if number % STEP == 0:
+                time.sleep(PAUSE_S)
             ways: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
             zones = self._found.graph.zones(target.resource)
             enters = False
@@ -104,7 +112,7 @@ class Reaches:
                     enters = enters or not zones <= self._found.graph.zones(("Agent", agent.name))
             if ways:
                 found = (Way(*key[:2], tuple(sorted(names)[:MAX_NAMES]), len(names)) for key, names in sorted(ways.items()))
-                yield Touch(target, " ".join(sorted(zones)), enters, tuple(found))
+                yield Touch(target, " ".join(sorted(zones)), enters, *describe(self._found, target), tuple(found))
 
     def _way(self, agent: Uid, user: Uid | None, target: Target, zones: frozenset[str]) -> tuple[str, tuple[str, ...]]:
         """Return how a chain of an agent, and perhaps a person, stands to a target, and the policies that say so."""
@@ -131,6 +139,22 @@ class Reaches:
             return "deny", permits
         effect = "depends" if look.is_open or not certain else "hold" if look.is_held else "allow"
         return effect, look.permits | look.forbids
+
+
+def describe(found: Snapshot, target: Target) -> tuple[str, bool, tuple[str, ...]]:
+    """Return what a target does, whether content leaves the company by it, and the labels that go with it."""
+    kind, name = target.resource
+    registry = found.registry
+    if kind == "Tool":
+        tool, fields = registry.tools[name], found.schema.actions[name].fields
+        server = registry.servers.get(tool.server)
+        labels = tool.profile.labels | (server.labels if server else frozenset())
+        return effect_of(tool, fields), is_external(tool, fields), tuple(sorted(labels))
+    if kind == "Model":
+        return "", True, tuple(sorted(registry.models[name].accepts))
+    if kind == "Server":
+        return "read", False, tuple(sorted(registry.servers[name].labels))
+    return "", kind in ("Api", "Operation"), ()
 
 
 def _classes(found: Snapshot) -> list[tuple[str, ...]]:
