@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from ostiary.app import Gateway, open_gateway
 from ostiary.core.registry import Agent, Model, User
-from ostiary.core.subject import Status
+from ostiary.core.subject import Limits, Status
 from ostiary.governance.registrar import RegistryChange
 from ostiary.settings import Settings
 from tests.support.listening import listening
@@ -136,6 +136,17 @@ async def test_a_session_token_buys_less_for_another_agent(door: Door) -> None:
         assert (refused.status_code >= 400, refused.json()["error"]) == (True, error), refused.text
     assert await door.gateway.services.sessions.close(parent["session"], by="alice") == 1
     assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 401
+
+
+async def test_less_can_be_asked_for_in_numbers_time_and_roles(door: Door) -> None:
+    """R-B1: budgets, idle time-out and roles travel with the exchange; what is no number is refused."""
+    numbers = {"max_actions": "5", "max_spend": "2.50", "max_rows": "100", "max_bytes": "5000", "max_approvals": "0"}
+    answer = await door.exchange(**numbers, idle="900", roles="reader")
+    view = door.gateway.services.sessions.show(answer.json()["session"])
+    assert view.limits == Limits(5, 2_500_000, 100, 5000, 0)
+    assert (view.idle_s, view.roles) == (900, ("reader",))
+    for wrong in ({"max_actions": "-1"}, {"max_spend": "1e3"}, {"idle": "0"}, {"idle": "x"}, {"roles": ""}, {"roles": "nobody"}):
+        assert (await door.exchange(**wrong)).status_code == 400
 
 
 REFUSED: list[tuple[str, dict[str, str | None], str]] = [

@@ -32,6 +32,16 @@ class SessionBody(Body):
     """Actions it may take in all; `limits.session_actions` when left out."""
     spend: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """What it may spend on models, in the deployment's currency; `limits.session_spend` when left out."""
+    rows: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
+    """Rows of tables that answers may bring it."""
+    bytes: Annotated[int, Field(gt=0, le=1_000_000_000_000)] | None = None
+    """Bytes that answers may bring it."""
+    approvals: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Actions it may put before people."""
+    idle_s: Annotated[int, Field(gt=0, le=3600)] | None = None
+    """How long it may do nothing before it is over."""
+    roles: Annotated[list[Annotated[str, Field(max_length=128)]], Field(min_length=1, max_length=32)] | None = None
+    """Which roles of the user and the agent count; all when left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,16 @@ class SessionShown:
     """Who acts on whose behalf: who lent first, then each agent down to the acting one."""
     children: int
     """Sessions lent from it directly that are not ended."""
+    max_rows: int | None
+    max_bytes: int | None
+    max_approvals: int | None
+    rows: int
+    bytes: int
+    """Rows and bytes that answers brought, counted where a limit stands."""
+    approvals: int
+    idle_s: float | None
+    roles: list[str] | None
+    """Which roles of the principals count; none named is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +126,9 @@ async def open_session(body: SessionBody, services: Given, caller: Annotated[Cal
         scopes=tuple(body.scopes),
         purpose=body.purpose,
         ttl_s=min(body.ttl_s, services.settings.identity.session_ttl_s),
-        limits=Limits(body.actions, None if body.spend is None else round(body.spend * MICRO)),
+        limits=Limits(body.actions, None if body.spend is None else round(body.spend * MICRO), body.rows, body.bytes, body.approvals),
+        idle_s=body.idle_s,
+        roles=None if body.roles is None else frozenset(body.roles),
         by=caller.name,
     )
     opened = await services.sessions.open(ask)
@@ -192,4 +214,12 @@ def _shown(view: SessionView) -> SessionShown:
         depth=view.depth,
         chain=list(view.chain),
         children=view.children,
+        max_rows=view.limits.rows,
+        max_bytes=view.limits.bytes,
+        max_approvals=view.limits.approvals,
+        rows=view.rows,
+        bytes=view.bytes,
+        approvals=view.approvals,
+        idle_s=view.idle_s,
+        roles=None if view.roles is None else list(view.roles),
     )

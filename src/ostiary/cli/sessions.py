@@ -19,8 +19,13 @@ def open_(
     scope: Annotated[list[str], Parameter(negative=())],
     purpose: str,
     ttl: str = "1h",
-    actions: int | None = None,
-    spend: float | None = None,
+    max_actions: Annotated[int | None, Parameter(name=("--max-actions", "--actions"))] = None,
+    max_spend: Annotated[float | None, Parameter(name=("--max-spend", "--spend"))] = None,
+    max_rows: int | None = None,
+    max_bytes: int | None = None,
+    max_approvals: int | None = None,
+    idle: str = "",
+    role: Annotated[list[str] | None, Parameter(negative=())] = None,
     out: Out = PLAIN,
 ) -> None:
     """Lend a user's rights to an agent. Prints the id, the token (once) and when it ends.
@@ -33,12 +38,24 @@ def open_(
         What for, in the user's words: names and amounts in it count as said by the user.
     ttl:
         At most 1h.
-    actions:
+    max_actions:
         How many actions it may take in all.
-    spend:
+    max_spend:
         What it may spend on models.
+    max_rows:
+        How many rows of tables answers may bring it.
+    max_bytes:
+        How many bytes answers may bring it.
+    max_approvals:
+        How many actions it may put before people.
+    idle:
+        How long it may do nothing before it is over, as `15m`.
+    role:
+        Which roles of the user and the agent count, when not all; repeat for several.
     """
-    body = {"agent": agent, "user": user, "scopes": scope, "purpose": purpose, "ttl_s": seconds(ttl), "actions": actions, "spend": spend}
+    body: dict[str, Any] = {"agent": agent, "user": user, "scopes": scope, "purpose": purpose, "ttl_s": seconds(ttl)}
+    body |= {"actions": max_actions, "spend": max_spend, "rows": max_rows, "bytes": max_bytes, "approvals": max_approvals}
+    body |= {"idle_s": seconds(idle) if idle else None, "roles": role or None}
     found = Client.of_place().post("/v1/sessions", body)
     out.one(
         {"id": found["id"], "token": found["token"], "expires_at": found["expires_at"]}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostiary.controls import answered, detectors, input_validation, leaves, pictures, secrets, text_rules
+from ostiary.controls import answered, budgets, detectors, input_validation, leaves, pictures, secrets, text_rules
 from ostiary.controls import obligations as duties_of
 from ostiary.controls.egress import Egress
 from ostiary.controls.limits import Limits
@@ -17,6 +17,7 @@ from ostiary.controls.scanner import Scanner, disjoint, is_among
 from ostiary.controls.spend import Spend
 from ostiary.controls.stream import ShapedStream, Shaping
 from ostiary.core.action import Action
+from ostiary.core.canonical import canonical
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import Unavailable
 from ostiary.core.pipeline import Passage
@@ -128,7 +129,7 @@ class ControlSet:
         if duties.caps and "rows" in duties.caps:
             content = duties_of.cap_rows(content, duties.caps["rows"])
         texts = leaves.gather(content)
-        refusal = self._too_long(passage, duties, content, texts)
+        refusal = self._too_long(passage, duties, content, texts) or _budgeted(passage, content, texts)
         if refusal is not None:
             return refusal
         found: set[str] = set(duties.label)
@@ -160,6 +161,7 @@ class ControlSet:
             hosts=self._options.hosts if action.resource.type == "Model" else None,
             watch=lambda value: self._egress.watch(session.id, value),
             most_bytes=(duties.caps or {}).get("bytes"),
+            take=(lambda size: budgets.take(session, "bytes", size)) if budgets.is_bounded(session, "bytes") else None,
         )
         passage.detected = passage.detected | duties.label
         return ShapedStream(shaping, passage)
@@ -266,6 +268,17 @@ class ControlSet:
             return vault.token(value, span.kind, returns=False)
 
         return leaves.replace_spans(content, texts, chosen, make)
+
+
+def _budgeted(passage: Passage, content: Any, texts: Sequence[str]) -> Refusal | None:
+    """Take what an answer brings from the session's rows and bytes; one that is over them is not handed out."""
+    session, action = passage.acting
+    refusal = None
+    if action.resource.type != "Model" and budgets.is_bounded(session, "rows"):
+        refusal = budgets.take(session, "rows", budgets.rows_of(content))
+    if refusal is None and budgets.is_bounded(session, "bytes"):
+        refusal = budgets.take(session, "bytes", max(sum(map(leaves.utf8_length, texts)), len(canonical(content))))
+    return refusal
 
 
 def _scanner(options: ControlOptions, patterns: Iterable[Pattern] | None) -> Scanner:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ostiary.controls.budgets import spent
 from ostiary.core.action import Resource
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidConfig
@@ -77,10 +78,9 @@ class Limits:
 
     def admit(self, session: Session, resource: Resource) -> Refusal | None:
         """Count one action of a session on a resource; a refused one is not counted."""
-        for each in session.line:
-            spent = _spent(each)
-            if spent is not None:
-                return spent
+        refusal = spent(session)
+        if refusal is not None:
+            return refusal
         short = self._meter.take(self._wanted(session, resource))
         if short is not None:
             key, wait_s = short
@@ -120,19 +120,3 @@ class Limits:
                 self._rates.clear()
             rate = self._rates[declared] = Rate.parse(declared)
         return rate
-
-
-def _spent(session: Session) -> Refusal | None:
-    """Return what a session has used up."""
-    limits, state = session.limits, session.state
-    if limits.actions is not None and state.actions >= limits.actions:
-        return refuse(
-            "budget_spent", f"the session's {limits.actions} actions are used up", remedy="open a new session, or one with more actions"
-        )
-    if limits.spend is not None and state.spent >= limits.spend:
-        return refuse(
-            "budget_spent",
-            f"the session's budget of {limits.spend / 1e6:g} is spent",
-            remedy="open a new session, or one with a larger budget",
-        )
-    return None

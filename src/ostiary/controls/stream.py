@@ -9,6 +9,7 @@ from ostiary.controls import leaves, pictures, text_rules
 from ostiary.controls.pattern import Span
 from ostiary.controls.redaction import MAX_VALUE_LENGTH, Vault
 from ostiary.controls.scanner import disjoint, is_among
+from ostiary.core.decision import Refusal
 from ostiary.core.errors import InvalidAction, Unavailable
 from ostiary.core.pipeline import Passage
 
@@ -51,6 +52,9 @@ class Shaping:
     watch: Callable[[str], None] = lambda _: None
     most_bytes: int | None = None
     """How much text may pass in all (`cap` bytes); None is no limit."""
+
+    take: Callable[[int], Refusal | None] | None = None
+    """Takes bytes from the session's budget, where it has one."""
 
     @property
     def changes(self) -> bool:
@@ -95,6 +99,8 @@ class ShapedStream:
         """Take a piece and return what may be released now. Raises Unavailable when it cannot be checked, InvalidAction over a cap."""
         if self._shaping.most_bytes is not None:
             self._count(text, self._shaping.most_bytes)
+        if self._shaping.take is not None and (refusal := self._shaping.take(leaves.utf8_length(text))) is not None:
+            raise InvalidAction(refusal.detail, code=refusal.code, status=refusal.status, remedy=refusal.remedy)
         state = self._channels.get(channel)
         if state is None:
             if len(self._channels) >= MAX_CHANNELS:

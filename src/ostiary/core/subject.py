@@ -80,6 +80,16 @@ class Limits:
 
     actions: int | None = None
     spend: int | None = None
+    rows: int | None = None
+    """Rows of tables that answers may bring."""
+    bytes: int | None = None
+    """Bytes that answers may bring."""
+    approvals: int | None = None
+    """Actions it may put before people."""
+
+
+COUNTED = (("actions", "actions"), ("spend", "spent"), ("rows", "rows"), ("bytes", "bytes"), ("approvals", "approvals"))
+"""What is limited, with what counts it in the state."""
 
 
 @dataclass(slots=True)
@@ -93,6 +103,10 @@ class SessionState:
     spent: int = 0
     answers: int = 0
     """Answers whose values entered: what is kept of them beside the session is whole only when it counts as many."""
+    rows: int = 0
+    bytes: int = 0
+    approvals: int = 0
+    """Rows and bytes that answers brought, counted where a limit stands, and actions that were put before people."""
 
     def join(self, other: "SessionState") -> None:
         """Take on what another session has met: labels only grow, integrity only falls."""
@@ -116,6 +130,8 @@ class Session:
     depth: int = 0
     """How often it was lent on: 0 when a user, or an autonomous agent itself, opened it."""
     state: SessionState = field(default_factory=SessionState)
+    roles: frozenset[str] | None = None
+    """Which roles of the principals count; None is all they have."""
     above: tuple["Session", ...] = ()
     """The sessions it was lent from, the nearest first: what it uses counts against each of them."""
 

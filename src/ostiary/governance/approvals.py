@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ostiary.controls.budgets import take
 from ostiary.core.action import Boundary
 from ostiary.core.decision import Approval, ApprovalRule, Refusal, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part
@@ -106,7 +107,7 @@ class Approvals:
                 return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
             if state != DENIED and _same(known, rules):
                 return self._handle(known)
-        if (refusal := self._no_room(session, now) or _one_group(rules)) is not None:
+        if (refusal := self._no_room(session, now) or _one_group(rules) or take(session, "approvals", 1)) is not None:
             return refusal
         task = self._drafted(passage, rules, now)
         await self._keep(task)

@@ -58,6 +58,14 @@ class SessionDocument:
     parent: str = ""
     """The session it was lent from; empty when a person, or an autonomous agent itself, opened it."""
     depth: int = 0
+    rows: int = 0
+    bytes: int = 0
+    approvals: int = 0
+    roles: frozenset[str] | None = None
+    idle_s: float | None = None
+    """How long it may do nothing before it is over; None is as long as it lives."""
+    seen_at: float = 0.0
+    """When it last did something, as of the last write."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +85,8 @@ class Live:
     lent: dict[str, bool] = field(default_factory=dict)
     """Answers of `in_scope`, by wanted scope."""
     touched: bool = True
+    seen_at: float = 0.0
+    """When it last did something."""
     ahead_at: float = -math.inf
     """When it last was given room ahead."""
     stored_end: str = ""
@@ -90,6 +100,9 @@ class Live:
             state.actions > kept.actions
             or state.answers > kept.answers
             or state.spent > kept.spent
+            or state.bytes > kept.bytes
+            or state.rows > kept.rows
+            or state.approvals > kept.approvals
             or state.denied > kept.denied
             or not kept.at_work
             or (state.labels is not kept.labels and state.labels != kept.labels)
@@ -106,6 +119,10 @@ class Live:
             at_work=True,
             actions=state.actions + (room if limits.actions is None else limits.actions // 16),
             spent=state.spent + (_AHEAD_SPEND if limits.spend is None else limits.spend // 16),
+            rows=state.rows + (limits.rows or 0) // 16,
+            bytes=state.bytes + (limits.bytes or 0) // 16,
+            approvals=state.approvals + (limits.approvals or 0) // 16,
+            seen_at=self.seen_at,
             denied=state.denied + _AHEAD_DENIED,
             answers=state.answers + room,
             labels=state.labels,
@@ -115,8 +132,20 @@ class Live:
     def exact(self) -> SessionDocument:
         """Return the document of a session at rest."""
         state = self.session.state
-        rest = {"labels": state.labels, "integrity": state.integrity, "answers": state.answers}
-        return replace(self.kept, at_work=False, actions=state.actions, denied=state.denied, spent=state.spent, **rest)  # type: ignore[arg-type]
+        return replace(
+            self.kept,
+            at_work=False,
+            actions=state.actions,
+            denied=state.denied,
+            spent=state.spent,
+            rows=state.rows,
+            bytes=state.bytes,
+            approvals=state.approvals,
+            seen_at=self.seen_at,
+            labels=state.labels,
+            integrity=state.integrity,
+            answers=state.answers,
+        )
 
 
 class Keeper:
@@ -205,7 +234,8 @@ def recover(document: SessionDocument, registry: Registry) -> SessionState:
     if document.at_work:
         labels |= _reachable_labels(document.scopes, registry)
         integrity = Integrity.UNTRUSTED
-    return SessionState(integrity, labels, document.actions, document.denied, document.spent, document.answers)
+    counts = (document.actions, document.denied, document.spent, document.answers, document.rows, document.bytes, document.approvals)
+    return SessionState(integrity, labels, *counts)
 
 
 def _reachable_labels(scopes: tuple[str, ...], registry: Registry) -> frozenset[str]:

@@ -6,15 +6,16 @@ from typing import Final
 
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction
-from ostiary.core.ids import new_id
+from ostiary.core.ids import is_name, new_id
 from ostiary.core.registry import Registry
-from ostiary.core.subject import Limits, PrincipalKind, Session
+from ostiary.core.subject import COUNTED, Limits, PrincipalKind, Session
 from ostiary.identity.keeper import SessionDocument
 from ostiary.identity.scopes import intersect, parse_scopes
 from ostiary.identity.standing import unfit, unfit_agent
 
 MAX_TTL_S: Final = 3600.0
 MAX_PURPOSE: Final = 4000
+MAX_ROLES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Ask:
     """The operator who opens it for the user, by name; empty when the user does."""
     key: str = ""
     implicit: bool = False
+    idle_s: float | None = None
+    """How long the session may do nothing before it is over."""
+    roles: frozenset[str] | None = None
+    """Which roles of the user and the agent count; None is all they have."""
 
 
 def draft(registry: Registry, now: float, ask: Ask, defaults: Limits) -> SessionDocument | Refusal:
@@ -44,12 +49,13 @@ def draft(registry: Registry, now: float, ask: Ask, defaults: Limits) -> Session
     scopes = _lent(ask, registry)
     if not scopes:
         return refuse("out_of_scope", "nothing of what was asked can be lent", remedy="ask for scopes that the user and the agent have")
-    limits = Limits(
-        defaults.actions if ask.limits.actions is None else ask.limits.actions,
-        defaults.spend if ask.limits.spend is None else ask.limits.spend,
-    )
+    refusal = _without_roles(registry, ask)
+    if refusal is not None:
+        return refusal
+    limits = Limits(*[getattr(defaults, name) if (most := getattr(ask.limits, name)) is None else most for name, _ in COUNTED])
     core = (new_id(), ask.agent, ask.user, scopes, purpose, now, now + ask.ttl_s, limits, ask.method)
-    return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit)
+    more = {"idle_s": ask.idle_s, "roles": ask.roles, "seen_at": now}
+    return SessionDocument(*core, opened_by=ask.by, key=ask.key, implicit=ask.implicit, **more)  # type: ignore[arg-type]
 
 
 def draft_child(registry: Registry, now: float, ask: Ask, parent: Session, deepest: int) -> SessionDocument | Refusal:
@@ -70,19 +76,23 @@ def draft_child(registry: Registry, now: float, ask: Ask, parent: Session, deepe
     if not scopes:
         return refuse("out_of_scope", "nothing of what was asked can be lent on", remedy="ask for scopes that the session above has")
     limits = narrowed(ask.limits, parent.line)
-    if limits.actions == 0 or limits.spend == 0:
+    if any(getattr(limits, name) == 0 for name, _ in COUNTED):
         return refuse("budget_spent", "the session above has used up its budget", remedy="open a new session")
     user = parent.subject.user
     ends_at = min(now + ask.ttl_s, parent.expires_at)
     core = (new_id(), ask.agent, user.name if user else None, scopes, purpose, now, ends_at, limits, ask.method)
-    return SessionDocument(*core, key=ask.key, parent=parent.id, depth=parent.depth + 1)
+    roles = ask.roles if parent.roles is None else parent.roles if ask.roles is None else parent.roles & ask.roles
+    more = {"idle_s": ask.idle_s, "roles": roles, "seen_at": now}
+    return SessionDocument(*core, key=ask.key, parent=parent.id, depth=parent.depth + 1, **more)  # type: ignore[arg-type]
 
 
 def narrowed(asked: Limits, line: Sequence[Session]) -> Limits:
     """Return what of the asked limits is left in every session of a line."""
     return Limits(
-        _least(asked.actions, ((each.limits.actions, each.state.actions) for each in line)),
-        _least(asked.spend, ((each.limits.spend, each.state.spent) for each in line)),
+        *[
+            _least(getattr(asked, name), ((getattr(each.limits, name), getattr(each.state, used)) for each in line))
+            for name, used in COUNTED
+        ]
     )
 
 
@@ -98,8 +108,12 @@ def _checked(ask: Ask) -> str:
         raise InvalidAction(f"a session needs a purpose of 1 to {MAX_PURPOSE} characters", remedy="say what the agent is to do")
     if not 0 < ask.ttl_s <= MAX_TTL_S:
         raise InvalidAction(f"a session lives at most {MAX_TTL_S:.0f} s, got {ask.ttl_s:.0f}")
-    if any(limit is not None and limit < 0 for limit in (ask.limits.actions, ask.limits.spend)):
+    if any((getattr(ask.limits, name) or 0) < 0 for name, _ in COUNTED):
         raise InvalidAction("a limit must not be negative")
+    if ask.idle_s is not None and not 0 < ask.idle_s <= MAX_TTL_S:
+        raise InvalidAction(f"a session may be idle for at most {MAX_TTL_S:.0f} s, got {ask.idle_s:.0f}")
+    if ask.roles is not None and not (0 < len(ask.roles) <= MAX_ROLES and all(map(is_name, ask.roles))):
+        raise InvalidAction(f"roles are 1 to {MAX_ROLES} names", remedy="leave them out to lend all")
     return purpose
 
 
@@ -112,3 +126,12 @@ def _lent(ask: Ask, registry: Registry) -> tuple[str, ...]:
         if ceiling is not None:
             scopes = intersect(scopes, parse_scopes(ceiling))
     return scopes
+
+
+def _without_roles(registry: Registry, ask: Ask) -> Refusal | None:
+    """Return why the roles asked for are none: nobody concerned has any of them, so the session could do nothing."""
+    user = registry.users[ask.user] if ask.user is not None else None
+    roles = registry.agents[ask.agent].roles | (user.roles if user else frozenset())
+    if ask.roles is None or ask.roles & roles:
+        return None
+    return refuse("out_of_scope", "neither the user nor the agent has such a role", remedy="ask for roles that they have, or for none")

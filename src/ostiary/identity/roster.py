@@ -6,7 +6,7 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.subject import Authentication, Session, SessionState, Subject
 from ostiary.identity.backing import Backing
 from ostiary.identity.keeper import KIND, Live, SessionDocument, recover
-from ostiary.identity.standing import chain
+from ostiary.identity.standing import chain, with_roles
 
 MAX_LIVE: Final = 100_000
 MAX_LIVE_PER_AGENT: Final = 2_000
@@ -29,7 +29,7 @@ class Roster:
         """Take a session up beside what it was lent from."""
         parent = self.lives.get(document.parent)
         above = (parent, *parent.above) if parent is not None else ()
-        live = Live(document, self.session(document, state), above)
+        live = Live(document, self.session(document, state), above, seen_at=document.seen_at)
         self.lives[document.id] = live
         if parent is not None:
             parent.below.add(live)
@@ -53,11 +53,12 @@ class Roster:
         """Return a session as it is known outside, with everybody who stands above the acting agent."""
         parent = self.lives.get(document.parent)
         actors = chain(self._backing.registry, document.agent, document.user if parent is None else None)
-        subject = Subject((*parent.session.subject.chain, *actors) if parent is not None else actors)
+        links = (*parent.session.subject.chain, *actors) if parent is not None else actors
+        subject = Subject(with_roles(links, document.roles))
         authentication = Authentication(document.method, document.opened_at)
         core = (document.scopes, document.purpose, document.opened_at, document.expires_at, document.limits)
         line = parent.session.line if parent is not None else ()
-        return Session(document.id, subject, *core, authentication, document.depth, state, line)
+        return Session(document.id, subject, *core, authentication, document.depth, state, document.roles, line)
 
     def descendants(self, live: Live) -> list[Live]:
         """Return all that was lent from a session, directly or further down, the nearest first."""

@@ -6,7 +6,7 @@ from typing import Any
 from ostiary.core.decision import Decision, Refusal
 from ostiary.core.ports import Credential
 from ostiary.core.registry import Registry
-from ostiary.core.subject import PrincipalKind, Session
+from ostiary.core.subject import COUNTED, PrincipalKind, Session
 from ostiary.identity.backing import Backing
 from ostiary.identity.keeper import Live, SessionDocument
 from ostiary.identity.keys import AGENT, PREFIXES
@@ -27,10 +27,14 @@ class SessionRecord:
             "purpose": document.purpose,
             "scopes": list(document.scopes),
             "ttl_s": round(document.expires_at - document.opened_at),
-            "limits": {"actions": document.limits.actions, "spend": document.limits.spend},
+            "limits": {name: getattr(document.limits, name) for name, _ in COUNTED},
             "opened_by": document.opened_by,
             "method": document.method,
         }
+        if document.idle_s is not None:
+            detail["idle_s"] = round(document.idle_s)
+        if document.roles is not None:
+            detail["roles"] = sorted(document.roles)
         if document.parent:
             detail |= {"parent": document.parent, "depth": document.depth}
         verb = "delegate" if document.parent else "open"

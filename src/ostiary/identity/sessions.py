@@ -109,7 +109,7 @@ class Sessions:
         if refusal is not None:
             self._verified.pop(mark, None)
             return await self._record.refused(credential, refusal, live)
-        live.touched = True
+        self._touch(live)
         if live.is_behind:
             await self._keeper.keep(live)
         return live.session
@@ -119,10 +119,9 @@ class Sessions:
         live = self._live.get(session.id)
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
-        live.touched = True
-        for each in live.above:
-            each.touched = True
         refusal = self._standing.of(live)
+        if refusal is None:
+            self._touch(live)
         if refusal is None and session is not live.session and session.subject != live.session.subject:
             return refuse("revoked", "the rights of the user or agent changed meanwhile", remedy="send the action again")
         return refusal
@@ -384,6 +383,13 @@ class Sessions:
     def _forgotten(self, session_id: str) -> None:
         for forget in self._endings:
             forget(session_id)
+
+    def _touch(self, live: Live) -> None:
+        """Note that a session does something: for those above it that counts too."""
+        now = self._backing.now()
+        for each in (live, *live.above):
+            each.touched = True
+            each.seen_at = now
 
     def _known(self, session_id: str) -> Live:
         live = self._live.get(session_id)

@@ -29,8 +29,11 @@ class Standing:
         if kept.ended:
             code = "revoked" if kept.ended == "revoked" else "expired"
             return refuse(code, f"the session was {kept.ended}", remedy="open a new session")
-        if self._backing.now() >= kept.expires_at:
+        now = self._backing.now()
+        if now >= kept.expires_at:
             return refuse("expired", "the session is past its end", remedy="open a new session")
+        if kept.idle_s is not None and now >= live.seen_at + kept.idle_s:
+            return refuse("expired", f"the session did nothing for {kept.idle_s:.0f} s", remedy="open a new session")
         if kept.parent and not live.above:
             return refuse("expired", "the session it was lent from is over", remedy="open a new session")
         if live.registry is not self._backing.registry:
@@ -49,7 +52,7 @@ class Standing:
         else:
             live.unfit = unfit(registry, kept.agent, kept.user)
             links = chain(registry, kept.agent, kept.user)
-        subject = Subject(links)
+        subject = Subject(with_roles(links, kept.roles))
         if live.unfit is None and subject != live.session.subject:
             live.session = replace(live.session, subject=subject)
 
@@ -83,6 +86,11 @@ def chain(registry: Registry, agent: str, user: str | None) -> tuple[Principal, 
     actor = registry.agent_principal(agent)
     lender = registry.user_principal(user) if user is not None else None
     return tuple(link for link in (lender, actor) if link is not None)
+
+
+def with_roles(links: tuple[Principal, ...], roles: frozenset[str] | None) -> tuple[Principal, ...]:
+    """Return principals with only the roles that count; None is all."""
+    return links if roles is None else tuple(replace(link, roles=link.roles & roles) for link in links)
 
 
 def _unfit_agent(registry: Registry, agent: Agent) -> Refusal | None:

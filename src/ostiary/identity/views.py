@@ -34,14 +34,41 @@ class SessionView:
     """Who acts on whose behalf, by name: who lent first, then each agent down to the acting one."""
     children: int
     """Sessions lent from it directly that are not ended."""
+    rows: int
+    bytes: int
+    approvals: int
+    roles: tuple[str, ...] | None
+    idle_s: float | None
 
 
 def view(live: Live, refusal: Refusal | None) -> SessionView:
     """Return a session with why it does not stand, when it does not."""
     kept, state = live.kept, live.session.state
     standing = refusal.code if refusal else "open"
-    core = (kept.id, kept.agent, kept.user, kept.scopes, kept.purpose, kept.opened_at, kept.expires_at, standing)
-    counts = (state.actions, state.denied, state.spent, state.integrity.value, tuple(sorted(state.labels)))
-    chain = tuple(link.name for link in live.session.subject.chain)
-    kin = (kept.parent, kept.depth, chain, sum(not each.kept.ended for each in live.below))
-    return SessionView(*core, kept.opened_by, kept.implicit, kept.limits, *counts, *kin)
+    return SessionView(
+        id=kept.id,
+        agent=kept.agent,
+        user=kept.user,
+        scopes=kept.scopes,
+        purpose=kept.purpose,
+        opened_at=kept.opened_at,
+        expires_at=kept.expires_at,
+        standing=standing,
+        opened_by=kept.opened_by,
+        implicit=kept.implicit,
+        limits=kept.limits,
+        actions=state.actions,
+        denied=state.denied,
+        spent=state.spent,
+        integrity=state.integrity.value,
+        labels=tuple(sorted(state.labels)),
+        parent=kept.parent,
+        depth=kept.depth,
+        chain=tuple(link.name for link in live.session.subject.chain),
+        children=sum(not each.kept.ended for each in live.below),
+        rows=state.rows,
+        bytes=state.bytes,
+        approvals=state.approvals,
+        roles=None if kept.roles is None else tuple(sorted(kept.roles)),
+        idle_s=kept.idle_s,
+    )

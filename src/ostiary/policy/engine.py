@@ -9,7 +9,7 @@ from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Context, Decision, Effect
 from ostiary.core.errors import EngineUnavailable, InvalidAction
 from ostiary.core.registry import Registry
-from ostiary.core.subject import Session
+from ostiary.core.subject import Principal, Session
 from ostiary.policy import cedar, context
 from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import Means
@@ -89,11 +89,7 @@ class PolicyEngine:
             if shape is None or not shape.is_accepted or action.name in found.fitting.blocked or not found.knows(session.subject.chain):
                 return False
             facts = context.Facts(session, Context(self._clock_ns() / 1e9), Origins(), {}, ())
-            chain = found.chain(session.subject.chain, action)
-            if chain.union is not None and not _could(found, chain.union, chain.links, action, facts):
-                return False
-            # What is unknown to the union can hide that a policy of one link cannot be evaluated at all.
-            return all(_could(found, link.slice, (link,), action, facts) for link in chain.links)
+            return all(_might(each, session.subject.chain, action, facts) for each in _with_lent_roles(found, session))
         except Exception:
             log.exception("the policy engine failed, so a listing leaves the action out")
             return False
@@ -109,29 +105,40 @@ class PolicyEngine:
             why = f"`{action.name}` changed, and policy {', '.join(unfit)} no longer fits it"
             return Decision(Effect.DENY, "unavailable", unfit, (why,), revision, remedy="an operator must mend the policy")
         facts = context.Facts(session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
-        decision = self._over(found, found.chain(session.subject.chain, action), action, facts)
+        asked = [(each, each.chain(session.subject.chain, action)) for each in _with_lent_roles(found, session)]
+        decision = self._over(asked, action, facts)
         watching = found.watched(session.subject.chain, action)
-        return decision if watching is None else self._watched(found, watching, action, facts, decision)
+        return decision if watching is None else self._watched([(found, watching), *asked[1:]], action, facts, decision)
 
-    def _over(self, found: Snapshot, chain: Chain, action: Action, facts: context.Facts) -> Decision:
+    def _over(self, asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: context.Facts) -> Decision:
         """Decide by the policies that matter to each link of a chain."""
         approval, session = facts.context.approval, facts.session
-        decision = combine(found.version.revision, ask(found, chain, action, facts), action, facts.origins, self._obligations)
+        revision = asked[0][0].version.revision
+        decision = combine(revision, _ask_all(asked, action, facts), action, facts.origins, self._obligations)
         if approval is None or decision.effect is not Effect.ALLOW:
             return decision
         bare = context.Facts(session, replace(facts.context, approval=None), facts.origins, facts.arguments, facts.given)
-        return hold_to(decision, ask(found, chain, action, bare), approval, session)
+        return hold_to(decision, _ask_all(asked, action, bare), approval, session)
 
-    def _watched(self, found: Snapshot, chain: Chain, action: Action, facts: context.Facts, decision: Decision) -> Decision:
+    def _watched(self, asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: context.Facts, decision: Decision) -> Decision:
         """Note on a decision what it would have been with the policies that only watch; it stays what it is."""
         try:
-            would = self._over(found, chain, action, facts)
+            would = self._over(asked, action, facts)
         except Exception:
             log.exception("a policy that only watches failed; as one that decides it would have denied")
             return replace(decision, shadow=Effect.DENY.value)
         if would.effect is decision.effect and set(would.policies) == set(decision.policies):
             return decision
         return replace(decision, shadow=would.effect.value, shadow_policies=would.policies)
+
+
+def _with_lent_roles(found: Snapshot, session: Session) -> tuple[Snapshot, ...]:
+    """Return what decides for a session. One that was lent fewer roles is asked with all of them and with those: a role can forbid too."""
+    return (found,) if session.roles is None else (found, found.narrowed(session.subject.chain, session.roles))
+
+
+def _ask_all(asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: context.Facts) -> list[Verdict]:
+    return [verdict for found, chain in asked for verdict in ask(found, chain, action, facts)]
 
 
 def ask(found: Snapshot, chain: Chain, action: Action, facts: context.Facts) -> list[Verdict]:
@@ -153,6 +160,14 @@ def _ask(found: Snapshot, link: Link, action: Action, facts: context.Facts, whol
 
 def _question(uid: Uid, slice_: Slice, action: Action, facts: context.Facts) -> cedar.Question:
     return cedar.Question(uid, action.name, (action.resource.type, action.resource.id), context.build(slice_.plan, facts))
+
+
+def _might(found: Snapshot, links: Sequence[Principal], action: Action, facts: context.Facts) -> bool:
+    chain = found.chain(links, action)
+    if chain.union is not None and not _could(found, chain.union, chain.links, action, facts):
+        return False
+    # What is unknown to the union can hide that a policy of one link cannot be evaluated at all.
+    return all(_could(found, link.slice, (link,), action, facts) for link in chain.links)
 
 
 def _could(found: Snapshot, slice_: Slice, links: Sequence[Link], action: Action, facts: context.Facts) -> bool:

@@ -1,6 +1,7 @@
 """The entities of a registry: who is in which role, which tool is on which server; parsed once a revision."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from cedarpy import _internal as cedar
@@ -28,11 +29,15 @@ KINDS: Mapping[PrincipalKind, str] = {
 class EntityGraph:
     """Every registered entity, for Cedar (`handle`) and for slicing (`within`)."""
 
-    def __init__(self, registry: Registry, schema: PolicySchema) -> None:
+    def __init__(self, registry: Registry, schema: PolicySchema, roles: Mapping[Uid, frozenset[str]] = MappingProxyType({})) -> None:
+        """Build the graph; `roles` leaves a principal only those roles of its own."""
         zones = _zones(registry)
         documents = [*_documents(registry, schema), *(_document("Zone", name, {}) for name in registry.zones)]
         for document in documents:
             document["parents"] += [{"type": "Zone", "id": name} for name in sorted(zones.get(_uid(document["uid"]), ()))]
+            kept = roles.get(_uid(document["uid"]))
+            if kept is not None:
+                document["parents"] = [each for each in document["parents"] if each["type"] != "Role" or each["id"] in kept]
         self._zones = {uid: frozenset(names) for uid, names in zones.items()}
         self.handle = cedar.Entities.from_json_str(canonical(documents).decode(), schema.handle, release_gil=True)
         self._parents: dict[Uid, frozenset[Uid]] = {_uid(each["uid"]): frozenset(map(_uid, each["parents"])) for each in documents}

@@ -17,6 +17,8 @@ from ostiary.policy.source import Policy
 from ostiary.policy.version import PolicyVersion
 
 MAX_MEMO, MAX_MEMO_BYTES, MAX_CHAINS = 4096, 1024, 10_000
+MAX_NARROWED = 64
+"""Sets of roles that sessions were lent with, for which what decides is kept ready."""
 
 Key = tuple[Slice, Uid | None, str, Uid, str]
 """Every input of a question to Cedar beside the entities: policies, principal (unless none of the policies looks at it
@@ -53,6 +55,7 @@ class Snapshot:
     _chains: dict[tuple[object, ...], Chain] = field(default_factory=dict)
     _answers: dict[Key, cedar.Answer] = field(default_factory=dict)
     _previews: dict[Key, cedar.Answer] = field(default_factory=dict)
+    _narrowed: "dict[tuple[object, ...], Snapshot]" = field(default_factory=dict)
 
     @property
     def schema(self) -> PolicySchema:
@@ -110,6 +113,20 @@ class Snapshot:
             matters = any(policy.is_shadow for link in found.links for policy in link.slice.policies.values())
             self._watched[key] = found if matters else None
         return self._watched[key]
+
+    def narrowed(self, chain: Sequence[Principal], roles: frozenset[str]) -> "Snapshot":
+        """Return the same policies over a registry in which those of `chain` have only these roles."""
+        kept = {principal_uid(link): link.roles & roles for link in chain}
+        key = tuple(sorted((uid, tuple(sorted(names))) for uid, names in kept.items()))
+        found = self._narrowed.get(key)
+        if found is None:
+            if len(self._narrowed) >= MAX_NARROWED:
+                self._narrowed.clear()
+            graph = EntityGraph(self.registry, self.schema, kept)
+            deciding = [policy for policy in self.policies.values() if not policy.is_shadow]
+            index = Index(deciding, self.schema, graph)
+            found = self._narrowed[key] = Snapshot(self.registry, self.fitting, graph, index, self.version)
+        return found
 
     def evaluate(self, slice_: Slice, question: cedar.Question) -> cedar.Answer:
         """Ask Cedar, unless this snapshot was asked the very same question before."""

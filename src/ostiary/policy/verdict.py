@@ -82,9 +82,9 @@ def hold_to(decision: Decision, before: Sequence[Verdict], approval: Approval, s
 
 def _is_met(rule: ApprovalRule, approval: Approval, session: Session) -> bool:
     """Say whether it is the rule's group, enough people, and none of them barred."""
-    user, actor = session.subject.user, session.subject.actor
-    barred = {"user": user.name if user else None, "owner": actor.owner}
-    is_free = approval.by.isdisjoint({barred.get(who) for who in rule.four_eyes})
+    user = session.subject.user
+    barred = {"user": {user.name if user else None}, "owner": {link.owner for link in session.subject.chain}}
+    is_free = all(approval.by.isdisjoint(barred.get(who, ())) for who in rule.four_eyes)
     return approval.group == rule.group and is_free and len(approval.by) >= rule.quorum
 
 

@@ -2,14 +2,17 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction, OstiaryError
 from ostiary.core.ports import Credential
+from ostiary.core.subject import Limits
 from ostiary.identity.directory import Directory, SignedIn
 from ostiary.identity.keys import AGENT, Key, KeyRing
 from ostiary.identity.lending import MAX_TTL_S, Ask
@@ -26,7 +29,8 @@ MAX_FORM: Final = 64 * 1024
 MAX_FIELDS: Final = 32
 EXCHANGE_FIELDS: Final = frozenset(
     {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "scope", "purpose", "audience", "resource",
-     "requested_token_type", "requested_ttl", "client_id"}
+     "requested_token_type", "requested_ttl", "client_id", "roles", "idle", "max_actions", "max_spend", "max_rows", "max_bytes",
+     "max_approvals"}
 )  # fmt: skip
 LOGIN_FIELDS: Final = frozenset({"username", "password", "link", "scope", "purpose"})
 MAX_BOUND_PURPOSE: Final = 1500
@@ -130,6 +134,7 @@ class OAuthDoor:
             lent=lent,
             method="token_exchange",
             key=key.id,
+            **_narrower(form),
         )
         return _granted(await self._sessions.open(ask, credential))
 
@@ -146,6 +151,7 @@ class OAuthDoor:
             ttl_s=_ttl(form.get("requested_ttl", "")),
             method="token_exchange",
             key=key.id,
+            **_narrower(form),
         )
         return await self._sessions.delegate(parent, ask, credential)
 
@@ -219,6 +225,34 @@ def _client_secret(call: Call) -> str:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         raise InvalidAction("the Authorization header is not Basic") from None
+
+
+def _narrower(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a client may ask to have less of: budgets, idle time in seconds, roles."""
+    counts = {name: _whole(form.get(f"max_{name}", ""), f"max_{name}") for name in ("actions", "rows", "bytes", "approvals")}
+    roles = form.get("roles")
+    return {
+        "limits": Limits(spend=_money(form.get("max_spend", "")), **counts),
+        "idle_s": _whole(form.get("idle", ""), "idle"),
+        "roles": None if roles is None else frozenset(roles.split()),
+    }
+
+
+def _whole(text: str, name: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise InvalidAction(f"{name} must be a whole number")
+    return int(text)
+
+
+def _money(text: str) -> int | None:
+    """Return an amount as micro-units, rounded down."""
+    if not text:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) is None:
+        raise InvalidAction("max_spend must be an amount, as `2.50`")
+    return int(Decimal(text) * 1_000_000)
 
 
 def _ttl(text: str) -> float:

@@ -12,7 +12,7 @@ from ostiary.core.errors import Conflict, Invalid, LedgerUnavailable, NotFound, 
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Credential
 from ostiary.core.registry import Registry, User
-from ostiary.core.subject import Principal, PrincipalKind, Session, Status, Subject
+from ostiary.core.subject import Limits, Principal, PrincipalKind, Session, Status, Subject
 from ostiary.governance.approvals import MAX_OPEN_PER_SESSION, Approvals
 from ostiary.identity.backing import Backing
 from tests.support.identity import Memory
@@ -267,3 +267,18 @@ async def test_a_reason_is_needed(reason: str) -> None:
 async def test_what_is_not_there() -> None:
     with pytest.raises(NotFound):
         made().approvals().show("../x")
+
+
+async def test_a_session_asks_people_as_often_as_it_was_lent() -> None:
+    """R-B1: asking again for what waits already is free; children count against their parent, however parallel."""
+    parent = replace(session(), limits=Limits(approvals=3))
+    children = [replace(session(name), above=(parent,)) for name in ("s2", "s3")]
+    inbox = made().approvals()
+    asked = [
+        inbox.hold(passage(replace(PAY, arguments={"amount": number}), where)) for number in range(4) for where in (*children, children[0])
+    ]
+    answers = await asyncio.gather(*asked)
+    refused = [each for each in answers if isinstance(each, Refusal)]
+    assert {each.code for each in refused} == {"budget_spent"}
+    assert parent.state.approvals == 3
+    assert len(inbox.list()) == 3

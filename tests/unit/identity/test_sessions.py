@@ -9,6 +9,7 @@ from ostiary.core.decision import Refusal
 from ostiary.core.errors import LedgerUnavailable, Unavailable
 from ostiary.core.subject import Integrity, Limits, Status
 from tests.support.identity import Memory, bot, calling, company, crashed, identity, presented
+from tests.support.ports import FixedPolicy
 
 
 async def test_a_session_lends_what_was_asked_and_no_more() -> None:
@@ -232,4 +233,84 @@ async def test_who_keeps_something_of_a_session_is_told_when_it_ends() -> None:
     opened = await here.opened()
     await here.sessions.revoke(opened.session.id, by="alice")
     assert ended == [opened.session.id]
+    await here.stop()
+
+
+async def test_a_session_that_does_nothing_is_over() -> None:
+    """R-B1: idle time counts from the last action; what is over stays over, and a child's work keeps its parent awake."""
+    here = await identity(Memory(registry=company(bot(), bot(name="helper"))), policy=FixedPolicy())
+    opened = await here.opened("tool:mail/*", "agent:helper", idle_s=60)
+    child = await here.lent_on(opened.session)
+    for _ in range(3):
+        here.memory.clock.at_s += 50
+        assert here.sessions.standing(child.session) is None
+    assert here.sessions.show(opened.session.id).standing == "open"
+    here.memory.clock.at_s += 60
+    for each in (opened, child, opened):
+        refusal = here.sessions.standing(each.session)
+        assert refusal is not None
+        assert refusal.code == "expired"
+    assert isinstance(await here.sessions.authenticate(presented(opened.token)), Refusal)
+    await here.stop()
+
+
+async def test_idle_time_goes_on_while_the_gateway_is_down() -> None:
+    here = await identity()
+    opened = await here.opened(idle_s=60)
+    here.memory.clock.at_s += 30
+    assert not isinstance(await here.sessions.authenticate(presented(opened.token)), Refusal)
+    await here.stop()
+    here.memory.clock.at_s += 59
+    later = await identity(crashed(here.memory))
+    assert later.sessions.is_open(opened.session.id)
+    here.memory.clock.at_s += 1
+    assert not later.sessions.is_open(opened.session.id)
+    await later.stop()
+
+
+async def test_fewer_roles_are_lent_to_the_whole_chain() -> None:
+    """R-P2: of user and agents only the roles that were lent count, and a child has no more of them."""
+    memory = Memory(registry=company(bot(roles=frozenset({"payer", "clerk"})), bot(name="helper", roles=frozenset({"payer", "clerk"}))))
+    memory.registry.users["alice"] = replace(memory.registry.users["alice"], roles=frozenset({"clerk", "boss"}))  # type: ignore[index]
+    here = await identity(memory, policy=FixedPolicy())
+    opened = await here.opened("tool:mail/*", "agent:helper", roles=frozenset({"clerk", "boss"}))
+    assert [set(link.roles) for link in opened.session.subject.chain] == [{"clerk", "boss"}, {"clerk"}]
+    child = await here.lent_on(opened.session, roles=frozenset({"clerk", "payer"}))
+    assert [set(link.roles) for link in child.session.subject.chain] == [{"clerk"}, {"clerk"}, {"clerk"}]
+    assert child.session.roles == frozenset({"clerk"})
+    assert (await here.refused(roles=frozenset({"nobody"}))).code == "out_of_scope"
+    await here.stop()
+    later = await identity(crashed(memory))
+    found = later.sessions.session(child.session.id)
+    assert found is not None
+    assert found.subject == child.session.subject
+    assert later.sessions.show(child.session.id).roles == ("clerk",)
+    await later.stop()
+
+
+@pytest.mark.parametrize("limits", [Limits(rows=-1), Limits(bytes=-1), Limits(approvals=-1)])
+async def test_no_limit_is_negative(limits: Limits) -> None:
+    here = await identity()
+    assert (await here.refused(limits=limits)).status == 400
+    asks: tuple[dict[str, Any], ...] = ({"idle_s": 0}, {"idle_s": 4000}, {"roles": frozenset()}, {"roles": frozenset({"a b"})})
+    for ask in asks:
+        assert (await here.refused(**ask)).status == 400
+    await here.stop()
+
+
+async def test_counts_of_rows_bytes_and_approvals_outlive_a_crash() -> None:
+    here = await identity()
+    opened = await here.opened(limits=Limits(rows=100, bytes=1000, approvals=3))
+    ledger, state = here.sessions.guard(here.memory), opened.session.state
+    intent = here.memory.entries[-1]
+    for number in range(1, 4):
+        state.rows, state.bytes, state.approvals = number * 10, number * 100, number
+        await ledger.append(replace(intent, session=opened.session.id))
+        later = await identity(crashed(here.memory))
+        found = later.sessions.session(opened.session.id)
+        assert found is not None
+        assert found.state.rows >= number * 10
+        assert found.state.bytes >= number * 100
+        assert found.state.approvals >= number
+        await later.stop()
     await here.stop()

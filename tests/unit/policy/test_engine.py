@@ -286,3 +286,22 @@ def test_the_same_id_under_two_types_is_two_questions(rule: str) -> None:
     for kind, effect in (("Agent", Effect.ALLOW), ("Session", Effect.DENY), ("Agent", Effect.ALLOW)):
         action = Action(Boundary.USER_AGENT, "open", "open_session", Resource(kind, "helper"), "session:open")
         assert decide(found, action, "user:alice").effect is effect
+
+
+def test_a_session_with_fewer_roles_can_do_less_and_never_more() -> None:
+    """R-P2: a role that permits is gone when it was not lent; one that forbids still counts."""
+    permits = '@id("payers") permit (principal in Role::"payer", action in Action::"payments", resource);'
+    forbids = '@id("no-clerks") forbid (principal in Role::"clerk", action in Action::"payments", resource);'
+    asks = '@id("asked") permit (principal, action in Action::"payments", resource) when { principal in Role::"payer" };'
+    for text, lent, is_allowed in (
+        (permits, None, True),
+        (permits, {"payer"}, True),
+        (permits, {"clerk"}, False),
+        (asks, {"payer"}, True),
+        (asks, {"clerk"}, False),
+        (permits + forbids, {"payer"}, False),
+    ):
+        here, who = engine(text), replace(session(), roles=None if lent is None else frozenset(lent))
+        decision = here.decide(who, PAY, Origins(), Context(at=200.0))
+        assert (decision.effect is Effect.ALLOW) == is_allowed, (text, lent)
+        assert here.may_see(who, PAY) == is_allowed, (text, lent)
