@@ -102,6 +102,9 @@ class UpstreamHttp:
         if not (target.secure or request.unsafe_plaintext or connection.peer_is_loopback):
             connection.abort()
             raise UpstreamUnavailable("the upstream's name leads beyond this machine in plain text, so nothing was sent")
+        if request.only_public and not connection.peer_is_public:
+            connection.abort()
+            raise UpstreamUnavailable("the address leads to a machine that is not public, so nothing was sent")
         return await connection.exchange(request.method, payload, request.timeout_s)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Self, cast
 
 import httptools
@@ -178,6 +178,15 @@ class Connection(asyncio.Protocol):
         """Say whether the other end is this machine."""
         peer = self._transport.get_extra_info("peername") if self._transport else None
         return peer is not None and ip_address(str(peer[0]).partition("%")[0]).is_loopback
+
+    @cached_property
+    def peer_is_public(self) -> bool:
+        """Say whether the other end has an address of the open internet: not private, local, shared or reserved."""
+        peer = self._transport.get_extra_info("peername") if self._transport else None
+        address = ip_address(str(peer[0]).partition("%")[0]) if peer is not None else None
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or address.sixtofour or address
+        return address is not None and address.is_global and not address.is_multicast
 
     async def exchange(self, method: str, payload: bytes, timeout_s: float) -> Answer:
         """Send a request and return its answer once the head is there. Raises UpstreamUnavailable."""

@@ -183,6 +183,8 @@ class HttpRequest:
     """Longest wait for the head, and then between two pieces of the body."""
     unsafe_plaintext: bool = False
     """Allow `http://` to a host beyond loopback, as the declaration said."""
+    only_public: bool = False
+    """Send nothing to an address that is not a public one, whatever the name leads to: for addresses a caller chose."""
 
 
 class HttpAnswer(Protocol):

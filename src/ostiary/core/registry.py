@@ -22,6 +22,24 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class A2a:
+    """Where an agent answers other agents over A2A, and how far it is believed."""
+
+    url: str
+    """Its base: the card is at `/.well-known/agent-card.json` below it, and nothing it names may lie on another host."""
+    credential: str = ""
+    """The name of a sealed secret that it asks of this gateway, sent as `x-api-key`."""
+    trust: str = "untrusted"
+    labels: frozenset[str] = frozenset()
+    """Confidentiality labels on all it answers."""
+    keys: str = ""
+    """Address of the key set (JWKS) its card must be signed with; empty: a signed card is checked against its own host's keys."""
+    push: tuple[str, ...] = ()
+    """Where its callers may have notifications sent to: addresses, each with all below it."""
+    unsafe_plaintext: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """An agent: always with an owner, a purpose and a reviewed manifest, or it does not run (R-G6)."""
 
@@ -40,6 +58,8 @@ class Agent:
     reviewed: str = ""
     """The manifest digest a person accepted last."""
     status: Status = Status.DRAFT
+    a2a: A2a | None = None
+    """Where it can be delegated to; None for an agent that only asks."""
 
     @property
     def manifest(self) -> str:
@@ -140,6 +160,25 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """An agent's A2A card as it was fetched, pinned by digest. Nobody delegates to an agent whose card is not accepted."""
+
+    agent: str
+    definition: Mapping[str, Any]
+    """The AgentCard as read: known fields only, in one spelling."""
+    digest: str
+    url: str = ""
+    """Where it was fetched: an agent that moved must be looked at again."""
+    accepted: bool = True
+    findings: tuple[str, ...] = ()
+    """Why it is quarantined."""
+    signed_by: str = ""
+    """The id of the key whose signature holds; empty for an unsigned card."""
+    previous: Mapping[str, Any] | None = None
+    """The card accepted before, while this one is quarantined: what an operator compares with."""
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """An external HTTP API."""
 
@@ -196,6 +235,8 @@ class Registry:
     servers: Mapping[str, Server] = field(default_factory=dict)
     tools: Mapping[str, Tool] = field(default_factory=dict)
     """By `server/tool`."""
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    """By agent."""
     apis: Mapping[str, Api] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     zones: Mapping[str, Zone] = field(default_factory=dict)

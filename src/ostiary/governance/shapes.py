@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ostiary.core.errors import InvalidAction
 from ostiary.core.ids import is_name
-from ostiary.core.registry import Agent, Api, Group, Model, Profile, Server, Source, User, Zone
+from ostiary.core.registry import A2a, Agent, Api, Group, Model, Profile, Server, Source, User, Zone
 from ostiary.governance.strict_yaml import Node, kind_of
 from ostiary.identity.scopes import parse_scopes
 from ostiary.settings import is_loopback, nearest
@@ -209,7 +209,7 @@ def group(name: str, node: Node) -> Group:
 
 def agent(name: str, node: Node) -> Agent:
     """Return the declared agent, its manifest's prompt still to be read."""
-    fields = Fields(f"agent `{name}`", node, "owner purpose roles groups attributes model servers scopes autonomous manifest")
+    fields = Fields(f"agent `{name}`", node, "owner purpose roles groups attributes model servers scopes autonomous manifest a2a")
     if fields.has("manifest"):
         fields.at("manifest").only(f"`manifest` of agent `{name}`", frozenset({"prompt"}))
     purpose = fields.text("purpose", is_required=True).strip()
@@ -226,6 +226,28 @@ def agent(name: str, node: Node) -> Agent:
         servers=fields.names("servers"),
         scopes=_scopes(fields),
         autonomous=fields.flag("autonomous"),
+        a2a=_a2a(name, fields.at("a2a")) if fields.has("a2a") else None,
+    )
+
+
+def _a2a(name: str, node: Node) -> A2a:
+    """Return where an agent answers others over A2A."""
+    what = f"`a2a` of agent `{name}`"
+    fields = Fields(what, node, "url credential trust labels keys push unsafe_plaintext")
+    is_unsafe = fields.flag("unsafe_plaintext")
+    push = fields.texts("push")
+    for place in push:
+        problem = url_problem(place, is_unsafe) or ("must not have a query" if "?" in place else "")
+        if problem:
+            fields.at("push").refuse(f"`push` of {what} {problem}")
+    return A2a(
+        url=fields.url(unsafe_plaintext=is_unsafe).rstrip("/"),
+        credential=fields.secret("credential"),
+        trust=fields.choice("trust", TRUST, "untrusted"),
+        labels=fields.words("labels"),
+        keys=fields.url("keys", is_required=False, unsafe_plaintext=is_unsafe),
+        push=push,
+        unsafe_plaintext=is_unsafe,
     )
 
 

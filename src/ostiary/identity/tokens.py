@@ -140,6 +140,18 @@ class Signer:
             claims["purpose"] = purpose
         return self._sign(USER_TYPE, claims, now, now + min(ttl_s, MAX_LIFE_S))
 
+    def sign_detached(self, payload: bytes, address: str) -> dict[str, str]:
+        """Sign a document that travels beside its signature (RFC 7515 appendix F): an agent card. `address` is where our keys are.
+
+        Its header differs from that of every token, so no signature of a document can pass for one of a token.
+        """
+        current = self._current()
+        if current is None:
+            raise RuntimeError("the signer was not started")
+        protected = _b64(canonical({"alg": ALGORITHM, "typ": "JOSE", "kid": current.kid, "jku": address}))
+        signed = f"{protected}.{_b64(payload)}".encode("ascii")
+        return {"protected": protected, "signature": _b64(self._private[current.kid].sign(signed))}
+
     def verify(self, token: str, kind: str) -> dict[str, Any] | Refusal:
         """Return the claims of a token of `kind` (a `typ`) with its `kid`, or why it is not believed.
 

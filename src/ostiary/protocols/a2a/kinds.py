@@ -162,7 +162,7 @@ class Shape:
         found: dict[str, Any] = {}
         for key, item in value.items():
             known = self.spellings.get(key)
-            if known is None or item is None and known.read is not anything:
+            if known is None or (item is None and known.read is not anything):
                 continue
             here = f"{place}.{known.name}" if place else known.name
             if known.name in found:

@@ -60,7 +60,11 @@ def envelope(body: bytes) -> Envelope:
     if not isinstance(value, dict):
         raise A2aError(errors.INVALID_REQUEST, "the body must be one JSON-RPC request", http=200)
     identifier = value.get("id")
-    if not isinstance(identifier, str | int | None) or isinstance(identifier, bool) or (isinstance(identifier, str) and len(identifier) > 256):
+    if (
+        not isinstance(identifier, str | int | None)
+        or isinstance(identifier, bool)
+        or (isinstance(identifier, str) and len(identifier) > 256)
+    ):
         raise A2aError(errors.INVALID_REQUEST, "`id` must be a string, an integer or null", http=200)
     if value.get("jsonrpc") != "2.0" or not isinstance(value.get("method"), str):
         raise Known(errors.INVALID_REQUEST, "the body must be a JSON-RPC 2.0 request with a method", identifier)
@@ -72,7 +76,9 @@ def envelope(body: bytes) -> Envelope:
 class Known(A2aError):
     """An error in a request whose JSON-RPC id could be read."""
 
-    def __init__(self, fault: errors.Fault, message: str, identifier: str | int | None, details: tuple[Mapping[str, Any], ...] = ()) -> None:
+    def __init__(
+        self, fault: errors.Fault, message: str, identifier: str | int | None, details: tuple[Mapping[str, Any], ...] = ()
+    ) -> None:
         super().__init__(fault, message, details)
         self.id = identifier
 
@@ -88,7 +94,9 @@ def of_envelope(found: Envelope) -> Request:
     try:
         return Request(operation, operation.request(params), True, found.id)
     except BadField as error:
-        raise Known(errors.INVALID_PARAMS, f"invalid parameters: {error.detail}", found.id, (violation(error.place, error.detail),)) from None
+        raise Known(
+            errors.INVALID_PARAMS, f"invalid parameters: {error.detail}", found.id, (violation(error.place, error.detail),)
+        ) from None
 
 
 def of_http(method: str, path: str, query: bytes, body: bytes) -> Request:
@@ -102,7 +110,7 @@ def of_http(method: str, path: str, query: bytes, body: bytes) -> Request:
             continue
         if known.name in params:
             raise A2aError(errors.INVALID_PARAMS, f"`{known.name}` is given twice")
-        params[known.name] = _FLAGS.get(value, value) if known.name in {"includeArtifacts"} else value
+        params[known.name] = _FLAGS.get(value, value) if known.name == "includeArtifacts" else value
     try:
         if method == "POST":
             sent = parse(body, max_bytes=MAX_BODY) if body else {}
@@ -125,29 +133,37 @@ def _query(query: bytes) -> list[tuple[str, str]]:
         raise A2aError(errors.INVALID_PARAMS, "the query cannot be read") from None
 
 
+_COLLECTIONS: Final[Mapping[tuple[str, str], str]] = {
+    ("POST", "message:send"): "SendMessage",
+    ("POST", "message:stream"): "SendStreamingMessage",
+    ("GET", "tasks"): "ListTasks",
+    ("GET", "extendedAgentCard"): "GetExtendedAgentCard",
+}
+_CONFIGS: Final[Mapping[tuple[str, bool], str]] = {
+    ("POST", False): "CreateTaskPushNotificationConfig",
+    ("GET", False): "ListTaskPushNotificationConfigs",
+    ("GET", True): "GetTaskPushNotificationConfig",
+    ("DELETE", True): "DeleteTaskPushNotificationConfig",
+}
+
+
 def _route(method: str, path: str) -> tuple[str, dict[str, Any]]:
-    """Return the operation a method and path stand for, with what the path says. Raises A2aError."""
-    match (method, path.split("/")):
-        case ("POST", ["message:send"]):
-            return "SendMessage", {}
-        case ("POST", ["message:stream"]):
-            return "SendStreamingMessage", {}
-        case ("GET", ["tasks"]):
-            return "ListTasks", {}
-        case ("GET", ["extendedAgentCard"]):
-            return "GetExtendedAgentCard", {}
-        case ("POST", ["tasks", task]) if task.endswith(":cancel"):
-            return "CancelTask", {"id": task.removesuffix(":cancel")}
-        case ("POST" | "GET", ["tasks", task]) if task.endswith(":subscribe"):
-            return "SubscribeToTask", {"id": task.removesuffix(":subscribe")}
-        case ("GET", ["tasks", task]) if task:
-            return "GetTask", {"id": task}
-        case ("POST", ["tasks", task, "pushNotificationConfigs"]):
-            return "CreateTaskPushNotificationConfig", {"taskId": task}
-        case ("GET", ["tasks", task, "pushNotificationConfigs"]):
-            return "ListTaskPushNotificationConfigs", {"taskId": task}
-        case ("GET", ["tasks", task, "pushNotificationConfigs", config]):
-            return "GetTaskPushNotificationConfig", {"taskId": task, "id": config}
-        case ("DELETE", ["tasks", task, "pushNotificationConfigs", config]):
-            return "DeleteTaskPushNotificationConfig", {"taskId": task, "id": config}
+    """Return the operation a method and path stand for, with what the path says (section 11.3). Raises A2aError."""
+    name = _COLLECTIONS.get((method, path))
+    if name is not None:
+        return name, {}
+    kind, *rest = path.split("/")
+    if kind == "tasks" and rest and rest[0]:
+        task, colon, verb = rest[0].rpartition(":")
+        if len(rest) == 1 and colon and verb == "cancel" and method == "POST":
+            return "CancelTask", {"id": task}
+        if len(rest) == 1 and colon and verb == "subscribe" and method in {"GET", "POST"}:
+            return "SubscribeToTask", {"id": task}
+        if len(rest) == 1 and method == "GET":
+            return "GetTask", {"id": rest[0]}
+        name = (
+            _CONFIGS.get((method, len(rest) == 3 and rest[2] != "")) if rest[1:2] == ["pushNotificationConfigs"] and len(rest) < 4 else None
+        )
+        if name is not None:
+            return name, {"taskId": rest[0]} | ({"id": rest[2]} if len(rest) == 3 else {})
     raise A2aError(errors.METHOD_NOT_FOUND, f"`{method} /{path[:100]}` is not served here")

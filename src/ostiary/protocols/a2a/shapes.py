@@ -245,7 +245,9 @@ SKILL = Shape(
         Field("securityRequirements", items(_REQUIREMENT)),
     ),
 )
-SIGNATURE = Shape("AgentCardSignature", (Field("protected", text, required=True), Field("signature", text, required=True), Field("header", struct)))
+SIGNATURE = Shape(
+    "AgentCardSignature", (Field("protected", text, required=True), Field("signature", text, required=True), Field("header", struct))
+)
 PROVIDER = Shape("AgentProvider", (Field("url", text, required=True), Field("organization", text, required=True)))
 CARD = Shape(
     "AgentCard",
