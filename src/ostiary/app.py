@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ostiary.api import Services, create_api
 from ostiary.boundaries.agent_model import AgentModel
+from ostiary.boundaries.lending import SessionLending
+from ostiary.boundaries.tasks import Tasks
+from ostiary.boundaries.user_agent import UserAgent
 from ostiary.connectors.http import UpstreamHttp
 from ostiary.connectors.http_pool import PoolLimits
 from ostiary.connectors.mcp_http import McpDialler
@@ -23,6 +26,7 @@ from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Change, Ports
 from ostiary.core.subject import Limits
 from ostiary.governance.approvals import Approvals
+from ostiary.governance.card_pins import CardPins
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -41,6 +45,11 @@ from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.obligations import Means
 from ostiary.policy.store import PolicyStore
+from ostiary.protocols.a2a.catalogue import Catalogue as AgentCards
+from ostiary.protocols.a2a.door import A2aDoor
+from ostiary.protocols.a2a.operations import Operations
+from ostiary.protocols.a2a.push import Pushes
+from ostiary.protocols.a2a.upstream import Upstream as AgentUpstream
 from ostiary.protocols.anthropic.door import AnthropicDoor
 from ostiary.protocols.edge import Door, Edge
 from ostiary.protocols.mcp.door import METADATA, McpDoor
@@ -73,6 +82,7 @@ class Gateway:
     services: Services
     pipeline: Pipeline
     mcp: McpDoor
+    a2a: A2aDoor
     metrics: Metrics
     is_first_run: bool
 
@@ -120,7 +130,7 @@ async def open_gateway(
             watch=[metrics],
         )
         pipeline = Pipeline(ports)
-        pins = ToolPins(registrar, findings, infer)
+        pins, cards = ToolPins(registrar, findings, infer), CardPins(registrar, findings)
         dialler = McpDialler(http, secrets)
         mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
         closing.push_async_callback(mcp.close)
@@ -143,17 +153,21 @@ async def open_gateway(
             approvals=approvals,
             pins=pins,
             profiles=ToolProfiles(registrar, infer, reasons),
+            cards=cards,
             secrets=secrets,
             notices=notices,
             preview=Preview(dialler, mcp.catalogue, findings, infer),
             connect=mcp.connect,
         )
+        a2a = _a2a(base, settings, people, ports, registrar, http, secrets, cards, url)
+        closing.push_async_callback(a2a.close)
         oauth = OAuthDoor(people.sessions, people.directory, people.signer, people.keys, people.record)
         models = AgentModel(pipeline, registrar, http, secrets)
         doors: dict[str, Door] = {
             "mcp": mcp,
             "openai": OpenAiDoor(models, engine.may_see),
             "anthropic": AnthropicDoor(models, engine.may_see),
+            "a2a": a2a,
             "oauth": oauth,
             ".well-known": _well_known(mcp, oauth),
             "health": _health(ledger),
@@ -161,7 +175,7 @@ async def open_gateway(
         }
         server = settings.server
         hosts, origins = frozenset({server.host, *server.allowed_hosts}), frozenset(server.allowed_origins)
-        yield Gateway(Edge(doors, create_api(services), hosts=hosts, origins=origins), services, pipeline, mcp, metrics, is_first_run)
+        yield Gateway(Edge(doors, create_api(services), hosts=hosts, origins=origins), services, pipeline, mcp, a2a, metrics, is_first_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +204,28 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
     closing.callback(reader.close)
     clock.start_after(_newest_ns(reader.tail(ledger.size - 2, limit=1)))
     return _Base(store, ledger, reader, clock)
+
+
+def _a2a(  # noqa: PLR0917 - each part once, in the order it was made
+    base: _Base,
+    settings: Settings,
+    people: "_People",
+    ports: Ports,
+    registrar: Registrar,
+    http: UpstreamHttp,
+    secrets: SealedSecrets,
+    cards: CardPins,
+    url: str,
+) -> A2aDoor:
+    """Wire the door to other agents."""
+    sessions = people.sessions
+    enforcement = UserAgent(ports, registrar, SessionLending(sessions))
+    tasks = Tasks(base.store, sessions.is_open)
+    upstream = AgentUpstream(http, secrets)
+    pushes = Pushes(enforcement, tasks, upstream, http, lambda name: sessions.session(name) if sessions.is_open(name) else None)
+    operations = Operations(enforcement, tasks, AgentCards(upstream, cards), upstream, pushes)
+    sessions.on_end(operations.forget)
+    return A2aDoor(operations, people.signer.sign_detached, base_url=settings.server.public_url, own_url=url)
 
 
 def _check_size(store: SqliteStateStore, ledger: Ledger, data: Path) -> None:

@@ -8,6 +8,7 @@ from ostiary.core.clock import Clock
 from ostiary.core.ports import Ledger
 from ostiary.core.registry import Registry
 from ostiary.governance.approvals import Approvals
+from ostiary.governance.card_pins import CardPins
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -51,6 +52,7 @@ class Services:
     approvals: Approvals
     pins: ToolPins
     profiles: ToolProfiles
+    cards: CardPins
     secrets: SealedSecrets
     notices: Notices
     preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]

@@ -119,17 +119,18 @@ class UserAgent:
         self._source = source
         self.lending = lending
 
-    def delegate(self, agent: str, arguments: Mapping[str, Any]) -> Action:
-        """Return the action of sending an agent a message, lent as `agent:planner`."""
-        return Action(Boundary.USER_AGENT, DELEGATE, DELEGATE, Resource("Agent", agent), f"agent:{agent}", arguments)
+    def delegate(self, session: Session, agent: str, arguments: Mapping[str, Any]) -> Action:
+        """Return the action of sending an agent a message, lent as `agent:planner`; it says what is lent along, and for what."""
+        whole = {"purpose": session.purpose, "scopes": list(session.scopes), **arguments}
+        return Action(Boundary.USER_AGENT, DELEGATE, DELEGATE, Resource("Agent", agent), f"agent:{agent}", whole)
 
-    def follow(self, agent: str, verb: str, arguments: Mapping[str, Any], *, is_read_only: bool = True) -> Action:
+    def follow(self, session: Session, agent: str, verb: str, arguments: Mapping[str, Any], *, is_read_only: bool = True) -> Action:
         """Return the action of following up a delegation: to get its task, cancel it, hear of it."""
-        return Action(Boundary.USER_AGENT, verb, DELEGATE, Resource("Agent", agent), f"agent:{agent}", arguments, is_read_only)
+        return replace(self.delegate(session, agent, arguments), verb=verb, is_read_only=is_read_only)
 
     def sees(self, session: Session, agent: str) -> bool:
         """Say whether the session could delegate to an agent, or have that held; anything that fails is not seen."""
-        action = self.delegate(agent, {})
+        action = self.delegate(session, agent, {})
         try:
             return self._identity.in_scope(session, action) is None and self._policy.may_see(session, action)
         except Exception:

@@ -47,7 +47,11 @@ _ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "get_prompt": {"name": {"type": "string"}},
     "answer_request": {"method": {"type": "string"}},
     "call_api": {"method": {"type": "string"}, "path": {"type": "string"}},
-    "delegate": {"purpose": {"type": "string"}, "scopes": {"type": "array", "items": {"type": "string"}}},
+    "delegate": {
+        "purpose": {"type": "string"},
+        "scopes": {"type": "array", "items": {"type": "string"}},
+        "text": {"type": ["string", "null"]},
+    },
     "open_session": {"purpose": {"type": "string"}, "scopes": {"type": "array", "items": {"type": "string"}}},
 }
 

@@ -10,6 +10,7 @@ from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import OstiaryError
 from ostiary.core.ids import is_name
 from ostiary.core.pipeline import Passage
+from ostiary.core.subject import Session
 from ostiary.protocols.a2a import errors
 from ostiary.protocols.a2a.cards import WELL_KNOWN, Sign, issued
 from ostiary.protocols.a2a.errors import A2aError
@@ -67,7 +68,7 @@ class A2aDoor:
     # -- operations
 
     async def _operate(self, call: Call, passage: Passage, agent: str, rest: str, *, is_rpc: bool) -> None:
-        passage.action = self._enforcement.follow(agent, "unknown", {})
+        passage.action = self._enforcement.follow(_session(passage), agent, "unknown", {})
         identifier: Any = None
         try:
             request = await self._read(call, passage, rest, is_rpc=is_rpc)
@@ -123,7 +124,7 @@ class A2aDoor:
         if session is None or isinstance(agent, Refusal) or not self._enforcement.sees(session, name):
             await self._refuse(call, passage, refuse("not_found", f"there is no agent `{name[:64]}`, or none you may see"), is_rpc=False)
             return
-        passage.action = self._enforcement.follow(name, "read_card", {})
+        passage.action = self._enforcement.follow(session, name, "read_card", {})
         try:
             card = await self._operations.catalogue.card(agent)
         except OstiaryError as error:
@@ -158,3 +159,9 @@ class A2aDoor:
         base = self._base_url() if callable(self._base_url) else self._base_url
         host = "".join(letter for letter in call.headers.get("host", "") if letter.isalnum() or letter in ".-:[]_")
         return base.rstrip("/") or f"{call.scope['scheme']}://{host}"
+
+
+def _session(passage: Passage) -> Session:
+    if passage.session is None:
+        raise RuntimeError("an operation needs an identified passage")
+    return passage.session

@@ -1,0 +1,34 @@
+"""Lending a session on for a task at another agent: identity's part of a delegation that policy has decided (R-P2)."""
+
+from ostiary.boundaries.user_agent import Lent
+from ostiary.core.decision import Refusal
+from ostiary.core.errors import NotFound
+from ostiary.core.subject import Session
+from ostiary.identity.lending import Ask
+from ostiary.identity.sessions import Sessions
+
+
+class SessionLending:
+    """Implements `boundaries.user_agent.Lending` over the sessions of this gateway."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def lend(self, parent: Session, agent: str) -> Lent | Refusal:
+        """Lend all the agent may have of the parent on, for what the parent is for, and no longer than it."""
+        user = parent.subject.user
+        ask = Ask(agent, user.name if user is not None else None, parent.scopes, parent.purpose, method="a2a")
+        opened = await self._sessions.delegate(parent, ask, is_decided=True)
+        return opened if isinstance(opened, Refusal) else Lent(opened.session, opened.token)
+
+    def rejoin(self, child: Session) -> None:
+        """Let the parent take on what the child has met."""
+        if self._sessions.session(child.id) is not None:
+            self._sessions.rejoin(child)
+
+    async def close(self, child: Session) -> None:
+        """End what was lent; one that has ended already needs no more."""
+        try:
+            await self._sessions.close(child.id, by="")
+        except NotFound:
+            return
