@@ -20,7 +20,6 @@ async def test_a_message_becomes_a_task_of_the_other_agent(binding: str, tmp_pat
         assert answer.task.artifacts[0].parts[0].text == "Generated text content"
         again = await client.get_task(GetTaskRequest(id=answer.task.id))
         assert again.artifacts == answer.task.artifacts
-        sent = here.entries(family="action")
-        print(sent[0])
     tokens = [headers["authorization"] for headers in agent.headers if "authorization" in headers]
-    assert tokens and here.token not in " ".join(tokens)
+    assert tokens
+    assert here.token not in " ".join(tokens)

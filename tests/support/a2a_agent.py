@@ -30,7 +30,8 @@ class Executor(AgentExecutor):
         self._act = act
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
-        assert context.task_id is not None and context.context_id is not None
+        assert context.task_id is not None
+        assert context.context_id is not None
         updater = TaskUpdater(event_queue, context.task_id, context.context_id)
         if context.current_task is None and not _is_plain(context):
             await event_queue.enqueue_event(
@@ -44,7 +45,8 @@ class Executor(AgentExecutor):
         await self._act(context, updater)
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
-        assert context.task_id is not None and context.context_id is not None
+        assert context.task_id is not None
+        assert context.context_id is not None
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
@@ -108,7 +110,10 @@ _KIT: tuple[tuple[str, Callable[[TaskUpdater], Awaitable[None]]], ...] = (
     ("tck-stream-artifact-text", _work(Part(text="Streamed text content"))),
     ("tck-stream-artifact-file", _work(_FILE)),
     ("tck-stream-ordering-001", _work(Part(text="Ordered output"))),
-    ("tck-artifact-file-url", _work(Part(url="https://example.com/output.txt", media_type="text/plain", filename="output.txt"), starts=False)),
+    (
+        "tck-artifact-file-url",
+        _work(Part(url="https://example.com/output.txt", media_type="text/plain", filename="output.txt"), starts=False),
+    ),
     ("tck-message-response", _message),
     ("tck-input-required", lambda updater: updater.requires_input()),
     ("tck-complete-task", _hello),

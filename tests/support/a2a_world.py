@@ -84,8 +84,8 @@ async def world(folder: Path, policy: str = POLICY, **agents: Any) -> AsyncItera
     """Run a gateway; each named application is an agent that can be delegated to, and is told where it is."""
     async with AsyncExitStack() as closing:
         upstreams: dict[str, A2a] = {}
-        for name, app in agents.items():
-            app, options = app if isinstance(app, tuple) else (app, {})
+        for name, given in agents.items():
+            app, options = given if isinstance(given, tuple) else (given, {})
             address = await closing.enter_async_context(listening(app))
             app.at(address)
             upstreams[name] = A2a(f"http://{address}", **options)

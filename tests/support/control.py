@@ -15,6 +15,7 @@ from ostiary.core.clock import Clock
 from ostiary.core.registry import Agent, Group, Model, Registry, Server, User
 from ostiary.core.subject import Status
 from ostiary.governance.approvals import Approvals
+from ostiary.governance.card_pins import CardPins
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -120,6 +121,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         approvals=Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}"),
         pins=ToolPins(registrar, lambda *_: (), infer),
         profiles=ToolProfiles(registrar, infer, reasons),
+        cards=CardPins(registrar, lambda *_: ()),
         secrets=SealedSecrets(store, ledger, clock),
         notices=Notices(clock.now, lambda _: None),
         preview=_no_preview,

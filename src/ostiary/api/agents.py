@@ -15,7 +15,7 @@ from ostiary.core.registry import Agent
 from ostiary.core.subject import Status
 from ostiary.governance import checklist
 from ostiary.governance.declaration import preview
-from ostiary.governance.registrar import RegistryChange
+from ostiary.governance.registrar import RegistryChange, plain
 from ostiary.identity.keys import AGENT
 
 ATTEMPTS = 8
@@ -39,6 +39,7 @@ class AgentView:
     servers: list[str]
     scopes: list[str]
     autonomous: bool
+    a2a: dict[str, Any] | None
     prompt_digest: str
     manifest: str
     reviewed: str
@@ -276,6 +277,7 @@ def _view(services: Services, agent: Agent) -> AgentView:
         servers=list(agent.servers),
         scopes=list(agent.scopes),
         autonomous=agent.autonomous,
+        a2a=plain(agent)["a2a"],
         prompt_digest=agent.prompt_digest,
         manifest=agent.manifest,
         reviewed=agent.reviewed,

@@ -38,6 +38,18 @@ class GroupBody(Body):
     tools: Lines = []
 
 
+class A2aBody(Body):
+    """Where an agent answers other agents over A2A; `push` are the places its callers may be notified at."""
+
+    url: Text
+    credential: Pointer = ""
+    trust: Trust = "untrusted"
+    labels: Words = []
+    keys: Text = ""
+    push: Lines = []
+    unsafe_plaintext: bool = False
+
+
 class AgentBody(Body):
     """An agent. `prompt_digest` is the SHA-256 of its prompt, in hex."""
 
@@ -50,6 +62,7 @@ class AgentBody(Body):
     servers: Words = []
     scopes: Lines = []
     autonomous: bool = False
+    a2a: A2aBody | None = None
     prompt_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 

@@ -85,7 +85,9 @@ class Operations:
     async def begin_message(self, exchange: Exchange) -> TaskRecord | Refusal | None:
         """Admit a message and find its agent; returns the task it continues, or None for a new one."""
         message = exchange.request.params["message"]
-        exchange.passage.action = self.enforcement.delegate(exchange.session, exchange.agent, messages.arguments_of(exchange.request.params))
+        exchange.passage.action = self.enforcement.delegate(
+            exchange.session, exchange.agent, messages.arguments_of(exchange.request.params)
+        )
         if message["role"] != "ROLE_USER":
             raise A2aError(
                 errors.INVALID_PARAMS, "`message.role` must be ROLE_USER", (errors.violation("message.role", "must be ROLE_USER"),)
@@ -108,7 +110,9 @@ class Operations:
         """Admit an operation on a task of the session, or on all of them, and find its agent."""
         name = exchange.request.operation.name
         arguments = {key: value for key, value in exchange.request.params.items() if key not in {"tenant", "token", "authentication"}}
-        exchange.passage.action = self.enforcement.follow(exchange.session, exchange.agent, VERBS[name], arguments, is_read_only=name not in CHANGING)
+        exchange.passage.action = self.enforcement.follow(
+            exchange.session, exchange.agent, VERBS[name], arguments, is_read_only=name not in CHANGING
+        )
         record = self.own(exchange, task) if task else None
         refusal = await self.enforcement.admit(exchange.passage, exchange.passage.action)
         if refusal is None:

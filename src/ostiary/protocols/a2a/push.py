@@ -151,7 +151,9 @@ class Pushes:
             return
         passage = Passage(Credential("", "a2a-push", call.ip))
         passage.session = session
-        refusal = await self._enforcement.admit(passage, self._enforcement.follow(session, agent, "notify", {"taskId": task, "url": config.url}))
+        refusal = await self._enforcement.admit(
+            passage, self._enforcement.follow(session, agent, "notify", {"taskId": task, "url": config.url})
+        )
         if refusal is not None:
             await call.respond_json(403, {"error": refusal.detail})
             return
