@@ -28,6 +28,8 @@ PAY = tool(
     {"recipient": TEXT, "amount": {"type": "number"}, "note": TEXT, "date": TEXT},
     Profile(control=frozenset({"recipient", "amount", "date"}), payload=frozenset({"note"}), confirmed=True),
 )
+RECORD = tool("bank", "record", PAY.definition["inputSchema"]["properties"], PAY.profile)
+"""Like `pay`, and a deed that nobody has to ask for: what is looked at is where values come from."""
 SEND = tool(
     "mail",
     "send",
@@ -63,7 +65,7 @@ REGISTRY = Registry(
         "people": Server("people", trust="trusted"),
         "odd": Server("odd"),
     },
-    tools={one.id: one for one in (PAY, SEND, FILES, DELETE, CONTACTS, UNKNOWN, READ)},
+    tools={one.id: one for one in (PAY, RECORD, SEND, FILES, DELETE, CONTACTS, UNKNOWN, READ)},
 )
 
 
@@ -86,7 +88,7 @@ class World:
         """Return the origins of a tool call."""
         return self.provenance.trace(self.session, self.action(name, **arguments))
 
-    def origin(self, value: Any, argument: str = "recipient", name: str = "bank/pay") -> str:
+    def origin(self, value: Any, argument: str = "recipient", name: str = "bank/record") -> str:
         """Return the origin of one value as one argument."""
         return self.trace(name, **{argument: value}).arguments[argument]
 

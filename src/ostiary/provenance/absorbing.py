@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
@@ -15,10 +16,10 @@ from typing import Any, NamedTuple
 from ostiary.core import strict_json
 from ostiary.core.errors import OstiaryError
 from ostiary.provenance import forms
-from ostiary.provenance.profile import is_identifier, is_naming
+from ostiary.provenance.profile import SHAPED, is_identifier, is_naming, is_prose
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
-from ostiary.provenance.tracing import MIN_TOKEN, plain_key
+from ostiary.provenance.tracing import MIN_TOKEN, numbered, plain_key
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts, tokens
 
 MAX_TEXT = 32_768
@@ -28,7 +29,56 @@ MAX_NODES = 2_000
 MAX_DEPTH = 64
 
 _FILES = frozenset({"file", "filename", "document", "attachment", "path"})
-_PERSONAL = frozenset(["name", "contact", "person", "customer", "supplier", "vendor", "payee", "sender", "owner", "author"])
+_PERSONAL = frozenset(
+    [
+        "name",
+        "nom",
+        "nombre",
+        "nome",
+        "contact",
+        "kontakt",
+        "person",
+        "customer",
+        "client",
+        "kunde",
+        "mitarbeiter",
+        "employee",
+        "supplier",
+        "vendor",
+        "payee",
+        "sender",
+        "owner",
+        "author",
+        "caller",
+        "requester",
+        "traveller",
+        "traveler",
+        "guest",
+    ]
+)
+MAX_SHAPED = 64
+"""Longest text, in characters, that can be one identifier or short name."""
+
+
+class Sought(IntEnum):
+    """How far the user's own words determined a read."""
+
+    LOOSELY = 0
+    BY_WORDS = 1
+    """Every argument is safe, and some are the user's: what is found alone is what the user spoke of."""
+    BY_VALUE = 2
+    """And one of them is a date, number, code or address: each thing found there is."""
+
+
+class Width(IntEnum):
+    """How the agent narrowed a call by what is not the user's: what stands alone here need not stand alone elsewhere."""
+
+    WIDE = 0
+    """By nothing."""
+    NARROW = 1
+    """By words of its own: then only what names a thing in several words, or wherever it stands, counts."""
+    AIMED = 2
+    """By an identifier it chose: then only what names one thing wherever it stands."""
 
 
 class Step(NamedTuple):
@@ -40,18 +90,23 @@ class Step(NamedTuple):
     is_directory: bool
     is_file: bool
     """True when it names a file, which people call by its words."""
+    is_shaped: bool = False
+    """True when it is vouched for only as far as its value is one identifier, number, date, address or short name."""
+    is_listed: bool = False
+    """True for one of several values in a list, which speak of other things than the record."""
 
 
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths.
 
+    `*#` means any field not named as prose, as far as its value is one identifier, number, date, address or short name;
     `*.id` means a field of this name anywhere, `*~time` one whose name ends in this word, `*` each field of the answer itself; `result` is the answer itself, where it is a scalar or a list of scalars.
     """
 
-    __slots__ = ("_attested", "_directory", "root", "steps")
+    __slots__ = ("_attested", "_directory", "_is_shaped", "root", "steps")
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
-        self._attested, self._directory = attested, directory
+        self._attested, self._directory, self._is_shaped = attested, directory, SHAPED in attested
         self.root = Step("", "", "result" in attested, "result" in directory, is_file=False)
         self.steps: dict[tuple[str, str], Step] = {}
 
@@ -62,9 +117,9 @@ class Fields:
             name = key.replace(".", "\u2024")
             here = f"{path}.{name}" if path else name
             ways = {here, f"*.{name}", *(f"*~{word}" for word in parts(name)[-1:])} | ({"*"} if not path else set())
-            found = Step(
-                here, name, not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory), not _FILES.isdisjoint(parts(name))
-            )
+            is_attested, is_directory = not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory)
+            is_shaped = self._is_shaped and not (is_attested or is_directory or is_prose(name))
+            found = Step(here, name, is_attested or is_shaped, is_directory, not _FILES.isdisjoint(parts(name)), is_shaped)
             if len(self.steps) < 1_024 and len(key) < 128:
                 self.steps[(path, key)] = found
         return found
@@ -84,10 +139,15 @@ STRONG = ("e:", "i:", "u:", "t:", *tuple(f"#{digit}" for digit in "-0123456789")
 """Keys that name one thing wherever it stands: addresses, accounts, links, numbers."""
 HINT = "q:"
 """A key that only points: one word of a title."""
+SHAPE = "v:"
+"""A key that only points, however many share it: a short value the user said, in a field nobody declared a name."""
+POINTERS = (HINT, SHAPE)
+MAX_POINTED = 64
+"""Records of one answer the user can have pointed at together."""
 NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
 Own = list[tuple[Any, Step]]
-"""The scalars of one record."""
+"""The scalars of one record; those of a list in it have a step named as the list."""
 Taken = list[tuple[Own, list[tuple[list[Any], Step]]]]
 """The records of one list, each with the lists inside it."""
 
@@ -101,10 +161,10 @@ class Absorber:
     fields: Fields
     attested_source: int
     directory_source: int
-    is_wide: bool = True
-    """False when the agent narrowed the call by words that are not the user's: then what stands alone here need not elsewhere."""
+    width: Width = Width.WIDE
     is_named: bool = False
     """True when the call itself asked for one object by a name or number that is safe."""
+    sought: Sought = Sought.LOOSELY
     text: list[str] = field(default_factory=list)
     """Somebody's text that was found."""
     keys: set[str] = field(default_factory=set)
@@ -146,18 +206,34 @@ class Absorber:
     def _meant(self, taken: Taken, *, inherited: bool) -> tuple[list[bool], set[int] | frozenset[int]]:
         """Say which records of a list the user named, and which others the user only pointed at."""
         names = [self._names(own) for own, _ in taken]
-        singled = self._singled_out(taken) if self.is_wide and len(taken) > 1 and self.index.request.extremes else NOBODY
+        if inherited and not any(names):
+            return [True] * len(taken), NOBODY
+        singled = self._singled_out(taken) if self.width is Width.WIDE and len(taken) > 1 and self.index.request.extremes else NOBODY
+        sought = self._sought(len(taken))
         if not any(names):
-            return [inherited] * len(taken), NOBODY if inherited else singled
-        if not self.is_wide:
-            names = [{name for name in found if name[:2] in STRONG} for found in names]
+            return [False] * len(taken), singled or sought
+        if self.width is not Width.WIDE:
+            names = [{name for name in found if name[:2] in STRONG or (self.width is Width.NARROW and " " in name)} for found in names]
         shared = Counter(name for found in names for name in found)
         most = max(1, len(taken) // 2)
-        apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] != HINT) for found in names]
+        apart = [any(shared[name] <= (1 if name[:2] in ALONE else most) for name in found if name[:2] not in POINTERS) for found in names]
         if inherited and not any(apart):
             return [True] * len(taken), NOBODY
-        hinted = {at for at, found in enumerate(names) if any(shared[name] == 1 for name in found if name[:2] == HINT)}
-        return apart, {at for at in hinted | singled if not apart[at]}
+        if any(apart):
+            sought = NOBODY
+        pointed = {at for at, found in enumerate(names) if any(self._points(name, shared[name]) for name in found)}
+        return apart, {at for at in pointed | singled | sought if not apart[at]}
+
+    def _sought(self, count: int) -> frozenset[int]:
+        """Return the records the user's words led to, when the call was made of nothing else."""
+        if self.sought is Sought.LOOSELY or count > (1 if self.sought is Sought.BY_WORDS else MAX_POINTED):
+            return NOBODY
+        return frozenset(range(count))
+
+    @staticmethod
+    def _points(name: str, sharing: int) -> bool:
+        """Say whether a key points at the records that have it: a word of a title at one, a person's or thing's name at several."""
+        return sharing == 1 if name[:2] == HINT else sharing <= MAX_POINTED and name[:2] in {SHAPE, "p:", "w:", "f:"}
 
     def _collect(self, node: Any, step: Step, own: Own, nested: list[tuple[list[Any], Step]], depth: int) -> None:
         """Gather the scalars of one record; lists of objects in it are records of their own."""
@@ -183,7 +259,7 @@ class Absorber:
             if any(isinstance(item, dict | list) for item in node):
                 nested.append((node, step))
             else:
-                own.extend((item, step) for item in node[:MAX_NODES])
+                own.extend((item, step._replace(is_listed=True)) for item in node[:MAX_NODES])
                 self.nodes += len(node)
         else:
             own.append((node, step))
@@ -216,21 +292,26 @@ class Absorber:
     def _named_by(self, value: str, step: Step) -> set[str]:
         if len(value) > forms.MAX_VALUE:
             return set()
+        if step.is_shaped and len(value) > MAX_SHAPED:
+            return set()
         typed = forms.whole(value)
         if typed is not None:
             strong = typed.kind in {"mail", "url", "iban", "phone"}
             return {typed.keys[0]} if strong and typed.keys and self._is_users(typed.keys[0]) else set()
         words = tokens(value)
-        if (is_naming(step.name) or len(words) > 1) and self.index.said(value):
-            return {f"w:{plain_key(value)}"}
+        is_name = is_naming(step.name)
+        if (is_name or len(words) > 1 or is_code(value)) and self.index.said(value):
+            return {f"{'w:' if is_name or not step.is_shaped or is_code(value) else SHAPE}{plain_key(value)}"}
         plain = _file_words(value) if step.is_file else []
         if len(plain) > 1 and self.index.said(" ".join(plain)):
             return {f"f:{' '.join(plain)}"}
         if _PERSONAL.intersection(parts(step.name)[-1:]) and len(words) <= 4:
             return {f"p:{word}" for word in map(fold, words) if len(word) > 2 and word.isalpha() and self.index.knows_word(word)}
-        if is_naming(step.name) and len(words) <= 12:
+        if is_name and len(words) <= 12:
             titled = (fold(word) for word in words if word[:1].isupper() and len(word) > 3 and word.isalpha())
-            return {f"{HINT}{word}" for word in titled if self.index.knows_word(word)} | self._filed(plain)
+            numbered = (word for word in words if len(word) > 2 and word.isdigit() and self._is_users(f"#:{word}"))
+            found = {f"{HINT}{word}" for word in titled if self.index.knows_word(word)} | {f"{SHAPE}number {word}" for word in numbered}
+            return found | self._filed(plain)
         return set()
 
     def _point(self, own: Own) -> None:
@@ -240,8 +321,8 @@ class Absorber:
         be used, its addresses and accounts may not.
         """
         for value, step in own:
-            measures = is_identifier(step.name) or isinstance(value, int | float) or _moment(value) is not None
-            if step.is_attested and measures and not isinstance(value, bool):
+            measures = is_identifier(step.name) or isinstance(value, int | float) or _moment(value) is not None or is_code(value)
+            if step.is_attested and measures and not step.is_listed and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
     def _measure(self, own: Own) -> None:
@@ -268,11 +349,31 @@ class Absorber:
             if step.is_directory:
                 self.index.trust(keys_of(value, step.name, self.server), self.directory_source)
             elif step.is_attested:
-                if named:
+                if step.is_shaped and isinstance(value, str) and not is_shaped(value):
+                    self.text.append(value)
+                    self.has_somebodys = True
+                elif named:
                     self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
             elif isinstance(value, str) and value:
                 self.text.append(value)
                 self.has_somebodys = True
+
+
+def is_code(value: Any) -> bool:
+    """Say whether a value is one code as systems make them: no spaces, a digit, no address."""
+    if not isinstance(value, str) or len(value) > MAX_SHAPED or " " in value or not any(map(str.isdigit, value)):
+        return False
+    if "@" in value or "/" in value:
+        return False
+    found = forms.whole(value)
+    return found is None or (found.kind == "amount" and value.isdigit())
+
+
+def is_shaped(value: str) -> bool:
+    """Say whether a text is one value and not what somebody wrote: an address, number, date, code, or a name of few words."""
+    if len(value) > MAX_SHAPED or "://" in value or "\n" in value:
+        return False
+    return value.count(" ") <= 4 or forms.whole(value) is not None
 
 
 def _file_words(name: str) -> list[str]:
@@ -294,7 +395,7 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
     """Return the keys under which a vouched value is known."""
     if isinstance(value, int | float):
         key = forms.number_key(value)
-        return [f"#@{server}:{key}"] if is_identifier(name) else [f"n:{key}"]
+        return numbered(key, name, server) if is_identifier(name) else [f"n:{key}"]
     if not isinstance(value, str) or not value or len(value) > forms.MAX_VALUE:
         return []
     if "@" in value and forms.is_mail(value):
@@ -304,7 +405,7 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
     if found is None or not found.keys:
         return keys
     if found.kind == "amount" and is_identifier(name):
-        return [f"#@{server}:{found.keys[0][2:]}"]
+        return numbered(found.keys[0][2:], name, server)
     if found.kind in {"mail", "url", "amount", "iban"}:
         keys = []
     if found.kind == "date" and "T" in found.keys[0]:

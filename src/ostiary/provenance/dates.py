@@ -25,9 +25,11 @@ DATE = (
     rf"(?<![\w./-])(?P<iso>\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}})(?:[T ]\s?(?P<isotime>{_CLOCK}))?(?![\w/-])"
     r"|(?<![\w./-])(?P<numeric>\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2}))(?![\w/-])"
     rf"|(?<!\w)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?P<month>{_MONTH})\b\.?(?:,?\s(?:de\s)?(?P<year>\d{{4}})(?!\w))?"
+    r"|(?<!\d)(?:(?P<year3>\d{4})[年년]\s?)?(?P<month3>\d{1,2})[月월]\s?(?P<day3>\d{1,2})[日일]"
     rf"|(?<!\w)(?P<month2>{_MONTH})\.?\s(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?(?![\w:])(?:,?\s(?P<year2>\d{{4}})(?!\w))?"
 )
-TIME = rf"(?<![\w:.]){_CLOCK}(?![\w:])|(?<![\w:.])\d{{1,2}}\s?[ap]\.?m\b\.?|(?<![\w:.])\d{{1,2}}\s?(?:uhr|h)\b"
+TIME = rf"(?<![\w:.]){_CLOCK}(?![\w:])|(?<![\w:.])\d{{1,2}}\s?[ap]\.?m\b\.?|(?<![\w:.])\d{{1,2}}\s?(?:uhr|h)\b|(?<!\d)(?:午前|午後|오전 ?|오후 ?)?\d{{1,2}}[時시点](?!間|间|간)(?:\s?(?:\d{{1,2}}[分분]|半))?"
+_EASTERN = re.compile(r"(午前|午後|오전|오후)?\s?(\d{1,2})[時시点]\s?(?:(\d{1,2})[分분]|(半))?")
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2})(?:\.\d+)?)?\s?([ap])?")
 
 
@@ -45,6 +47,11 @@ def read_date(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]] |
         return ((f"{key}T{at}",) if at else (key,)), ()
     if match["numeric"]:
         return _numeric(match["numeric"])
+    if match["month3"]:
+        if not match["year3"]:
+            return (f"D:{int(match['month3']):02}-{int(match['day3']):02}",), ()
+        key = _day(int(match["year3"]), int(match["month3"]), int(match["day3"]))
+        return ((key,), ()) if key else None
     day, month = int(match["day"] or match["day2"]), MONTHS[(match["month"] or match["month2"]).lower()]
     written = match["year"] or match["year2"]
     if written:
@@ -55,6 +62,9 @@ def read_date(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]] |
 
 def read_time(text: str) -> str | None:
     """Return a time of day as `HH:MM`, in 24 hours, with seconds only where they are not zero."""
+    if (eastern := _EASTERN.match(text)) is not None:
+        half = "p" if eastern[1] in {"午後", "오후"} else "a" if eastern[1] else ""
+        text = f"{eastern[2]}:{int(eastern[3] or (30 if eastern[4] else 0)):02}{half}"
     match = _TIME.match(text)
     if match is None:
         return None

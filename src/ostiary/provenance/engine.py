@@ -9,7 +9,8 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
-from ostiary.provenance import absorbing
+from ostiary.provenance import absorbing, narrowing
+from ostiary.provenance.asked import is_asked, only_spends
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
@@ -25,6 +26,7 @@ MAX_VALUES = 500_000
 MAX_SHOWN = 40
 """Longest name of an object, in characters, that the place of a value is told with."""
 PLAN = Lent("an approved plan", "plan")
+UNASKED = "a deed nobody asked for"
 DIRECTORY = Source("directory", "the registered users")
 
 
@@ -71,6 +73,14 @@ class Provenance:
             if bad is not None:
                 control[name] = origins[name] = worst((source.origin, bad.origin))
                 sources[name] = bad.name
+            elif "enum" in rule and not tracer.is_harmless(value, rule):
+                control[name] = origins[name] = worst((source.origin, "model"))
+                sources[name] = UNASKED
+        for name in tracer.together(action.arguments, sources.keys()) if sources else ():
+            control[name] = origins[name] = "user"
+            sources.pop(name)
+        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds):
+            _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
     def absorb(self, passage: Passage, content: Any) -> frozenset[str]:
@@ -205,8 +215,9 @@ class Provenance:
             absorbing.fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
-            is_wide=_is_wide(passage.origins, action, profile),
-            is_named=_asks_by_name(passage.origins, action),
+            width=narrowing.width(index, passage.origins, action, profile),
+            is_named=narrowing.asks_by_name(passage.origins, action),
+            sought=narrowing.sought(index, passage.origins, action),
         )
         for tree, is_tree in absorbing.trees(content):
             if is_tree:
@@ -272,6 +283,15 @@ class Provenance:
         return self._listed[1]
 
 
+def _doubt(tool: str, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
+    """Take the safety from the arguments of a deed nobody asked for; to spend, whom and how much in the user's words is asking."""
+    kept = {"user", "directory"} if only_spends(tool) else frozenset[str]()
+    for name, origin in list((control or origins).items()):
+        if origin not in kept:
+            control[name] = origins[name] = worst((origin, "model"))
+            sources.setdefault(name, UNASKED)
+
+
 def _nobody(_: str) -> None:
     """Nobody keeps what changes."""
 
@@ -316,20 +336,3 @@ def _demanded(passage: Passage) -> frozenset[str]:
     if passage.decision is None:
         return frozenset()
     return frozenset(label for duty in passage.decision.obligations if duty.name == "label" for label in duty.values)
-
-
-def _is_wide(origins: Origins, action: Action, profile: Profile) -> bool:
-    """Say whether no word of the agent's own narrowed a call; how many to return is no word, and prose narrows nothing."""
-    words = (name for name, value in action.arguments.items() if not isinstance(value, int | float | None) and name not in profile.payload)
-    return all(origins.arguments.get(name) in SAFE for name in words)
-
-
-def _asks_by_name(origins: Origins, action: Action) -> bool:
-    """Say whether a call fetched one object by what the user calls it: every argument is safe, and one is a name.
-
-    A name from a directory does not do: the agent may have picked anybody there.
-    """
-    if not origins.arguments or not SAFE.issuperset(origins.arguments.values()):
-        return False
-    meant = {name for name, origin in origins.arguments.items() if origin in {"user", "attested", "lent"}}
-    return any(is_naming(name) and action.arguments.get(name) not in (None, "", [], {}) for name in meant)

@@ -16,13 +16,18 @@ _PAYLOAD = frozenset(
     (
         "body subject message text note notes comment comments content contents description summary title caption details detail "
         "reason memo remarks remark review feedback markdown html prompt question answer reply signature greeting label labels tag "
-        "tags nachricht betreff inhalt notiz beschreibung kommentar texte sujet contenu objet asunto mensaje contenido nota "
-        "descripcion messaggio oggetto testo bericht onderwerp"
+        "tags nachricht betreff inhalt notiz bemerkung anmerkung hinweis beschreibung kommentar begründung begruendung grund zweck "
+        "verwendungszweck titel texte sujet contenu objet corps motif libelle libellé commentaire remarque titre asunto mensaje contenido "
+        "nota descripcion motivo concepto comentario messaggio oggetto testo commento causale bericht onderwerp omschrijving memo"
     ).split()
 )
 _IDENTIFIER = frozenset(
     ["id", "ids", "uid", "uuid", "guid", "identifier", "number", "no", "nr", "num", "key", "ref", "reference", "pk", "sku", "isbn", "code"]
 )
+_TITLES = frozenset("title titel titre titulo titolo label labels tag tags".split())
+"""Short words about a thing, which a system shows as its name."""
+_ENDINGS = ("nummer", "kennung", "numero", "kennzeichen")
+"""How compound words for identifiers end."""
 _PAGING = frozenset(
     (
         "limit offset page pages count size cursor sort order direction fields format verbose timeout max min top skip take "
@@ -46,11 +51,13 @@ _RISKY = frozenset(
 NAMING = frozenset(
     (
         "name title subject filename file path username user handle login channel slug email mail iban account phone url isbn sku "
-        "repo repository project contact person customer supplier vendor payee hotel restaurant company event"
+        "repo repository project contact person customer client kunde mitarbeiter employee traveller traveler guest supplier vendor payee "
+        "hotel restaurant company event nom nombre nome titel titre bezeichnung code ref reference numero"
     ).split()
 )
 """Words for what people call one thing by."""
 
+_COUNTS = frozenset("quantity quantities count qty quantite quantité menge anzahl stück cantidad quantità aantal".split())
 _READ = frozenset(
     (
         "get list read search find fetch show view lookup query check describe count browse retrieve download summarize summarise "
@@ -86,17 +93,23 @@ _LABEL_MARKS: dict[str, tuple[str, ...]] = {
     ),
     "phi": ("patient", "diagnosis", "medical", "prescription", "diagnose"),
 }
+SHAPED = "*#"
+"""Among the vouched fields: any whose value is one identifier, number, date, address or short name, and whose name does not say prose."""
 _NAMED = frozenset("name title filename username participants".split())
 _VOUCHED = frozenset(
     ("id ids uid uuid iban account amount balance total price date timestamp created updated sender from email url currency status").split()
 )
 
 
+MAX_NESTED = 4
+"""How deep in an argument references of its schema are followed."""
+
+
 @lru_cache(maxsize=4096)
 def is_identifier(name: str) -> bool:
     """Say whether an argument or field by this name holds the number or code of a thing."""
     words = parts(name)
-    return bool(words) and words[-1] in _IDENTIFIER and words[-1] != "value"
+    return bool(words) and (words[-1] in _IDENTIFIER or words[-1].endswith(_ENDINGS))
 
 
 @lru_cache(maxsize=4096)
@@ -105,10 +118,40 @@ def is_naming(name: str) -> bool:
     return is_identifier(name) or bool(NAMING.intersection(parts(name)[-1:]))
 
 
+@lru_cache(maxsize=4096)
+def is_prose(name: str) -> bool:
+    """Say whether a field by this name holds what somebody wrote."""
+    return bool((_PAYLOAD - _TITLES).intersection(parts(name)[-1:]))
+
+
+@lru_cache(maxsize=4096)
+def is_count(name: str) -> bool:
+    """Say whether an argument by this name says how many of a thing."""
+    return not _COUNTS.isdisjoint(parts(name)[-1:])
+
+
+@lru_cache(maxsize=4096)
+def is_paging(name: str) -> bool:
+    """Say whether an argument by this name only says how much of an answer to return, and in which order."""
+    words = parts(name)
+    return bool(words) and not _PAGING.isdisjoint(words) and _TARGETS.isdisjoint(words)
+
+
 def properties_of(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return what an input schema says of each argument, with references and optional (`null`) alternatives resolved."""
     defined = _mapping(schema.get("$defs")) or _mapping(schema.get("definitions"))
-    return {str(name): _resolved(_mapping(rule), defined) for name, rule in _mapping(schema.get("properties")).items()}
+    return {str(name): _whole(_mapping(rule), defined, 0) for name, rule in _mapping(schema.get("properties")).items()}
+
+
+def _whole(rule: Mapping[str, Any], defined: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
+    """Return a rule resolved down to the fields of its objects and lists."""
+    rule = _resolved(rule, defined)
+    if depth >= MAX_NESTED:
+        return rule
+    inner, items = _mapping(rule.get("properties")), _mapping(rule.get("items"))
+    if inner:
+        rule = {**rule, "properties": {str(name): _whole(_mapping(each), defined, depth + 1) for name, each in list(inner.items())[:256]}}
+    return {**rule, "items": _whole(items, defined, depth + 1)} if items else rule
 
 
 def _resolved(rule: Mapping[str, Any], defined: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,8 +175,8 @@ def infer(definition: Mapping[str, Any]) -> Profile:
     words = _words(definition)
     schema = _mapping(definition.get("inputSchema"))
     properties = properties_of(schema)
-    payload = frozenset(name for name, rule in properties.items() if _is_payload(name, rule))
-    control = frozenset(name for name, rule in properties.items() if name not in payload and _decides(name, rule))
+    payload = frozenset(name for name, rule in properties.items() if is_payload(name, rule))
+    control = frozenset(name for name, rule in properties.items() if name not in payload and decides(name, rule))
     effect = _effect(definition, words)
     return Profile(
         effect=effect,
@@ -191,15 +234,18 @@ def _is_external(definition: Mapping[str, Any], effect: str) -> bool:
     return effect == "irreversible" or bool(reaches)
 
 
-def _is_payload(name: str, rule: Mapping[str, Any]) -> bool:
+def is_payload(name: str, rule: Mapping[str, Any]) -> bool:
+    """Say whether an argument is prose, going by its name and schema."""
     words = parts(name)
     if not words or rule.get("format") in {"email", "uri", "uri-reference", "hostname", "date", "date-time", "uuid", "ipv4", "ipv6"}:
         return False
     kinds = _kinds(rule)
+    if words[-1] in {"tag", "label"} and len(words) > 1:
+        return False
     return words[-1] in _PAYLOAD and kinds <= {"string", "null", "array"} and not _TARGETS.intersection(words[:-1]) and "enum" not in rule
 
 
-def _decides(name: str, rule: Mapping[str, Any]) -> bool:
+def decides(name: str, rule: Mapping[str, Any]) -> bool:
     """Say whether an argument decides where the effect goes: all do that are not paging, flags or small fixed lists."""
     words = parts(name)
     kinds = _kinds(rule)
@@ -239,7 +285,7 @@ def _names(schema: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
 def _vouched(definition: Mapping[str, Any]) -> frozenset[str]:
     """Guess the vouched fields of an answer; without an output schema, those named as systems name their own."""
     schema = _mapping(definition.get("outputSchema"))
-    return frozenset(_vouched_fields(schema)) if schema else frozenset(f"*~{word}" for word in _VOUCHED | _NAMED)
+    return frozenset({SHAPED, *_vouched_fields(schema)}) if schema else frozenset({SHAPED, *(f"*~{word}" for word in _VOUCHED | _NAMED)})
 
 
 def _vouched_fields(schema: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[str]:

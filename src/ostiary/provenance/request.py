@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ostiary.provenance.asked import deeds_in
 from ostiary.provenance.words import fold, parts
 
 MAX_RECIPES = 16
@@ -28,9 +29,19 @@ _COUNT = {
     "einer": 1,
     "zwei": 2,
     "drei": 3,
+    "vier": 4,
+    "un": 1,
+    "une": 1,
+    "deux": 2,
+    "trois": 3,
+    "una": 1,
+    "dos": 2,
+    "due": 2,
 }
+_COMPOUND = re.compile(r"\b(ein|eine|zwei|drei|vier|halb|\d{1,2})-?(stündig|minütig|tägig|wöchig)\w{0,2}\b", re.IGNORECASE)
+_UNITS = {"stündig": 60, "minütig": 1, "tägig": 1_440, "wöchig": 10_080}
 _DURATION = re.compile(
-    r"(?<![\w.,])(\d{1,3}(?:[.,]5)?|half an?|an?|one|two|three|four|five|six|eight|eine?r?|zwei|drei)[ -]"
+    r"(?<![\w.,])(\d{1,3}(?:[.,]5)?|half an?|an?|one|two|three|four|five|six|eight|eine?r?|zwei|drei|vier|une?|deux|trois|una|dos|due)[ -]"
     r"?(hours?|hrs?|h|stunden?|heures?|horas?|ore|minutes?|mins?|minuten|days?|tage?|jours?|días?|nights?|weeks?|wochen?)(?!\w)",
     re.IGNORECASE,
 )
@@ -57,6 +68,7 @@ _KIND_WORDS = (
 _PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re.IGNORECASE)
 _PAUSE = re.compile(r"[,;]|\b(?:and|then|und|dann|et|puis|y)\b", re.IGNORECASE)
 _LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artikel|seiten?|liens?|enlaces?|artículos?)\b", re.IGNORECASE)
+_WORDS = re.compile(r"[^\s,.;:!?()\"“”„«»\x00]+")
 _SENTENCE = re.compile(r"[.!?]\s|\x00")
 
 _SIZES = frozenset("size bytes length count members users amount quantity total".split())
@@ -85,6 +97,8 @@ class Request:
     """What known amounts may be multiplied by: stated percentages, and halves where the user speaks of sharing."""
     extremes: list[tuple[bool, frozenset[str]]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
+    deeds: set[str] = field(default_factory=set)
+    """What the user spoke of doing, of the deeds that must be asked for."""
     has_clock: bool = False
     speaks_of_links: bool = False
     """True when the user spoke of pages, articles or links, so that those found where the user looks may be read."""
@@ -93,13 +107,17 @@ class Request:
         """Add what a text of the user says."""
         for count, unit in _DURATION.findall(text):
             self._lasts(count.lower(), unit.lower())
+        for count, unit in _COMPOUND.findall(text):
+            minutes = (0.5 if count.lower() == "halb" else _COUNT.get(count.lower(), 0) or float(count)) * _UNITS[unit.lower()]
+            (self.days.append(int(minutes) // 1_440) if minutes >= 1_440 else self.minutes.append(int(minutes)))
         for percent in _PERCENT.findall(text):
             share = Decimal(percent.replace(",", ".")) / 100
             self.factors += [share, 1 + share, 1 - share]
         if _SHARE.search(text):
             self.factors.append(Decimal("0.5"))
         self.speaks_of_links = self.speaks_of_links or _LINKS.search(text) is not None
-        words = set(fold(text).replace(",", " ").replace(".", " ").split())
+        words = set(_WORDS.findall(fold(text)))
+        self.deeds |= deeds_in(text, words)
         self.extremes += [meant for word, meant in _EXTREMES.items() if word in words]
         self.prefixes += [fold(prefix).rstrip(".:!?") for prefix in _PREFIX.findall(text)]
         for recipes in (self.minutes, self.days, self.factors, self.extremes, self.prefixes):

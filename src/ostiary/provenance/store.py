@@ -11,6 +11,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -139,7 +140,8 @@ class ValueIndex:
 
     def _count(self, key: str) -> None:
         if len(key) < 32 and " " not in key:
-            self._amounts.append(Decimal(key[2:]))
+            with suppress(InvalidOperation):
+                self._amounts.append(Decimal(key[2:]))
 
     def say(self, text: str, joined: str) -> None:
         """Add to the user's own words; `joined` is the text with the parts of each account and phone number joined."""
@@ -200,6 +202,14 @@ class ValueIndex:
         if _MEANINGFUL.search(text.strip().lstrip("@#")) is not None:
             return self._wrote(" ".join(text.split()))
         return f" {' '.join(folded)} " in self._words
+
+    def echoes(self, text: str) -> bool:
+        """Say whether each word of a text is one of the user's, or begins one, as `open` does `opened` and `offen` does `offenen`."""
+        words = [fold(token) for token in tokens(text[:256])]
+        return bool(words) and all(
+            word in self._vocabulary or word in STOP or (len(word) > 3 and any(own.startswith(word) for own in self._vocabulary))
+            for word in words
+        )
 
     def _wrote(self, text: str) -> bool:
         at = self._raw.find(text)

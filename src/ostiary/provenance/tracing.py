@@ -1,17 +1,18 @@
 """Where each argument of an action came from: every leaf gets its best origin, every argument the worst of its leaves."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date as date_of
 from datetime import timedelta
-from decimal import Decimal
-from itertools import islice
+from decimal import Decimal, InvalidOperation
+from itertools import islice, pairwise
 from typing import Any
 
 from ostiary.provenance import forms
+from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
-from ostiary.provenance.profile import is_identifier
+from ostiary.provenance.profile import decides, is_count, is_identifier, is_payload
 from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
@@ -22,6 +23,8 @@ MAX_LINKS = 512
 MAX_DEPTH = 64
 MAX_TEXT = 16_384
 """Characters of one action that are compared; what comes after is untrusted."""
+MAX_PART = 64
+"""Longest text, in characters, that is compared as one part of a value in two arguments."""
 MAX_COMPARED = 4_096
 """Characters of one text that are compared; what is longer counts as nobody's known value."""
 
@@ -66,16 +69,45 @@ class Tracer:
     links_left: int = MAX_LINKS
 
     def argument(self, name: str, value: Any, schema: Mapping[str, Any]) -> Source:
-        """Return the worst of the best origins of an argument's leaves."""
+        """Return the worst of the best origins of an argument's leaves.
+
+        Inside an object, each field counts as what its own name and schema say it is.
+        """
         found: Source | None = None
         for leaf in leaves(name, value, schema):
             self.leaves_left -= 1
             if self.leaves_left < 0:
                 return UNTRUSTED
-            source = self.leaf(leaf)
+            source = self.leaf(leaf) if leaf.name is name or not leaf.schema else self._field(leaf)
             if found is None or worst((found.origin, source.origin)) != found.origin:
                 found = source
         return found or self._nowhere()
+
+    def together(self, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
+        """Return the arguments that, side by side, are one value of the user's: owner and name of `owner/name`."""
+        texts = [
+            name for name, value in arguments.items() if isinstance(value, str) and 0 < len(value) <= MAX_PART and value.count(" ") == 0
+        ]
+        joined: list[str] = []
+        for one, other in pairwise(texts):
+            if one in names and other in names and self.index.said(f"{arguments[one]}/{arguments[other]}"):
+                joined += [one, other]
+        return list(dict.fromkeys(joined))
+
+    def _field(self, leaf: Leaf) -> Source:
+        if is_payload(leaf.name, leaf.schema):
+            _, bad = self.payload(leaf.value, leaf.name, leaf.schema)
+            return bad or DEFINITION
+        if not decides(leaf.name, leaf.schema) and self.is_harmless(leaf.value, leaf.schema):
+            return DEFINITION
+        return self.leaf(leaf)
+
+    def is_harmless(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        """Say whether a value of an argument that decides nothing is one its schema lists, and stands for no deed nobody asked for."""
+        options = schema.get("enum")
+        if not isinstance(options, list):
+            return True
+        return value in options and not (isinstance(value, str) and not is_asked(value, self.index.request.deeds))
 
     def leaf(self, leaf: Leaf) -> Source:
         """Return the best origin of one leaf."""
@@ -140,6 +172,8 @@ class Tracer:
         key = forms.number_key(value)
         if is_identifier(name):
             return self._identifier(key, name)
+        if value == 1 and is_count(name):
+            return COMPOSED
         return self._find(f"n:{key}") or self._recomputed(key)
 
     def _identifier(self, key: str, name: str) -> Source | None:
@@ -147,7 +181,7 @@ class Tracer:
         for noun in (*parts(name), "", "#", "number", "no", "nr"):
             if (source := self._find(f"#{noun}:{key}")) is not None:
                 return source
-        return self._find(f"#@{self.server}:{key}")
+        return next((source for each in numbered(key, name, self.server) if (source := self._find(each)) is not None), None)
 
     def _text(self, value: str, name: str) -> Source:
         self.room -= len(value)
@@ -211,7 +245,10 @@ class Tracer:
         known = self.index.amounts()
         if not known or len(key) > 32 or " " in key:
             return None
-        wanted = Decimal(key)
+        try:
+            wanted = Decimal(key)
+        except InvalidOperation:
+            return None
         exact = set(known) - {Decimal(0)}
         if wanted == 0:
             return None
@@ -252,6 +289,13 @@ class Tracer:
 
 MIN_TOKEN = 4
 """Shorter tokens of somebody's text are not remembered."""
+
+
+def numbered(key: str, name: str, server: str) -> list[str]:
+    """Return the keys of a number that names a thing: on its server, and wherever a field has the same telling name."""
+    words = parts(name)
+    telling = len(words) > 1 or (words and len(words[0]) > 9)
+    return [f"#@{server}:{key}", *([f"#={'_'.join(words)}:{key}"] if telling else ())]
 
 
 def _abbreviates(option: str, word: str) -> bool:

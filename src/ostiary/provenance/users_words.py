@@ -56,6 +56,15 @@ _NUMBERS = {
     "hundred": 100,
     "thousand": 1000,
     "dozen": 12,
+    **{
+        word: number
+        for number, words in enumerate(
+            "ein eine einen einem einer un une uno una|zwei deux dos due 二 2つ|drei trois tres tre|vier quatre cuatro quattro|fünf cinq cinco "
+            "cinque|sechs six seis sei|sieben sept siete sette|acht huit ocho otto|neun neuf nueve nove|zehn dix diez dieci".split("|"),
+            1,
+        )
+        for word in words.split()
+    },
 }
 _COUNTED = re.compile(r"\s+(?:[^\W\d_]{2,}(?:s|en|er)|people|leute|%)(?!\w)", re.IGNORECASE)
 """What is counted by the number before it."""

@@ -9,6 +9,12 @@ _TOKEN = re.compile(r"(?:[^\s,;\"“”„«»‹›`()\[\]{}<>|]|(?<=\d),(?=\d)
 _LOOSE = re.compile(r"[^\s,;:!?\"'“”„«»`()\[\]{}<>|]*[^\s,.;:!?\"'“”„«»`()\[\]{}<>|]")
 _SPACED = str.maketrans(dict.fromkeys("\t\n\r\v\f\x1c\x1d\x1e\x1f,;:!?\"'`()[]{}<>|", " "))
 """What stands between loose tokens, as spaces: splitting is ten times as fast as the pattern, and finds the same in ASCII."""
+_IDEOGRAMS, _SYLLABLES, _KATAKANA, _HANGUL = "\u3005\u3400-\u9fff", "\u3040-\u309f", "\u30a0-\u30ff", "\uac00-\ud7af"
+_SCRIPTS = (_IDEOGRAMS, _SYLLABLES, _KATAKANA, "\u3001\u3002\u300c-\u301f\uff01-\uff5e")
+_UNSPACED = re.compile(f"[{''.join(_SCRIPTS)}]")
+_SEAM = re.compile(
+    "|".join(f"(?<=[{script}])(?=[^{script}\\s])|(?<=[^{script}\\s])(?=[{script}])" for script in _SCRIPTS),
+)
 _TAIL = ".:!?…'’‘*_~"
 _HEAD = "'‘*"
 _POSSESSIVE = ("'s", "’s")
@@ -54,9 +60,16 @@ def visible(text: str) -> str:
     return text if text.isascii() else text.translate(_INVISIBLE)
 
 
+def spaced(text: str) -> str:
+    """Return a text with a space wherever its script changes, for scripts that are written without spaces."""
+    if text.isascii() or _UNSPACED.search(text) is None:
+        return text
+    return _SEAM.sub(" ", text)
+
+
 def tokens(text: str) -> list[str]:
     """Return the tokens of a text, whole addresses and numbers kept together, as people would point at them."""
-    found = []
+    text, found = spaced(text), []
     for token in _TOKEN.findall(text):
         token = token.rstrip(_TAIL).lstrip(_HEAD)  # noqa: PLW2901 - the same token, trimmed
         if token.endswith(_POSSESSIVE):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ostiary.provenance.profile import infer, is_identifier, is_naming
+from ostiary.provenance.profile import SHAPED, infer, is_identifier, is_naming
 
 TEXT: dict[str, Any] = {"type": "string"}
 
@@ -130,7 +130,7 @@ def test_a_guess_is_never_confirmed_and_vouches_only_in_writing() -> None:
             },
         }
     )
-    assert profile.attested == {"orders.order_id", "orders.buyer.email"}
+    assert profile.attested == {"orders.order_id", "orders.buyer.email", SHAPED}
     assert profile.directory == frozenset()
     assert not profile.confirmed
 

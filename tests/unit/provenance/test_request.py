@@ -92,7 +92,7 @@ def test_without_being_asked_for_the_largest_is_nothing_special() -> None:
 def test_what_the_user_says_is_to_be_found_somewhere_is_lent_when_it_is_the_only_one(purpose: str, page: str, origin: str) -> None:
     """R-H3: lent trust is bounded to the source, the kind, and a single value."""
     world = World(purpose)
-    world.answer("odd/wipe", text(page), where="https://dora.example/me")
+    world.answer("mail/read", text(page), id="https://dora.example/me")
     assert world.origin("dora@dora.example") == origin
     assert world.origin(EVIL) not in SAFE
 

@@ -1,0 +1,79 @@
+"""Whether the user spoke of doing such a thing at all: what destroys, spends, grants or decides must have been asked for.
+
+A value can be the user's own and the deed not: who asks to move an appointment named it, and did not ask to cancel it.
+In a language without words here, such a deed is never the user's, and somebody is asked.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+
+from ostiary.provenance.words import parts
+
+_DEEDS: dict[str, str] = {
+    "delete": "delet remov eras drop destroy purg wip retir trash discard clean clear dispos rid lösch entfern vernicht supprim effac enlev "
+    "elimin borr quit cancell rimuov verwijder wis apag remov 削除 消去 消して 删除 移除 삭제",
+    "cancel": "cancel annul storn absag abbestell abort terminat stop call withdraw revok unsubscrib undo kündig beend anul résili cancell "
+    "annull disdi annuleer 取り消 取消 キャンセル 中止 解約 취소",
+    "close": "clos resolv finish complet done end settl schließ schliess abschließ erledig clôtur ferm termin cerr resuelv resolver chiud "
+    "risolv sluit 完了 閉じ 关闭 완료",
+    "approve": "approv accept confirm sign authoriz authoris allow okay genehmig bewillig bestätig annehm freigeb gib approuv valid autoris "
+    "aprob acept approv accett goedkeur 承認 許可 批准 승인",
+    "reject": "reject declin deny den refus turn ablehn lehn zurückweis verweiger rejet rechaz deneg rifiut afwijs 却下 拒否 거절",
+    "grant": "grant give assign access right permission role admin share allow let invit add enabl promot make erteil geb gib berecht "
+    "zugriff zugang freigeb rolle autoris donn accès ajout invit otorg permis acced conced dai aggiung 権限 付与 共有 追加 권한",
+    "revoke": "revok remov withdraw tak block disabl suspend lock entzieh sperr widerruf retir révoqu bloqu revoc sospend 取り消 停止",
+    "pay": "pay paid transfer wir refund reimburs repay compensat send sent settl bill invoic charg buy purchas spend donat money mov "
+    "rent owe split cost fee price credit überweis zahl bezahl erstatt auszahl vergüt kauf rechnung spende vers virement paie pay rembours "
+    "règl achèt factur crédit offr pag abon transfier reembols compr transferir bonific rimbors acquist betaal overmak koop 支払 払 振込 返金 "
+    "送金 購入 付款 转账 결제 송금",
+    "credential": "password passwort kennwort credential secret token key passcode pin mot contraseña wachtwoord reset zurücksetz パスワード "
+    "密码 비밀번호",
+}
+_TOOLS: dict[str, str] = {
+    "delete": "delete remove erase drop destroy purge wipe retire löschen loeschen entfernen supprimer eliminar borrar",
+    "cancel": "cancel cancelled canceled terminate abort stornieren kündigen annuler resilier anular cancelar annullare",
+    "close": "close closed resolve resolved archive archived schließen abschließen clore cerrar",
+    "approve": "approve approved accept accepted confirm genehmigen genehmigt approuver aprobar approvare",
+    "reject": "reject rejected decline declined deny denied ablehnen abgelehnt refuser rechazar",
+    "grant": "grant promote admin owner",
+    "revoke": "revoke suspend disable lock deactivate",
+    "pay": "pay payment payout transfer wire refund charge überweisen ueberweisen auszahlen virement rembourser payer pagar transferir",
+    "credential": "password passwort credential credentials",
+}
+_DEED_OF = {word: deed for deed, words in _TOOLS.items() for word in words.split()}
+_STEMS = tuple((stem, deed) for deed, stems in _DEEDS.items() for stem in stems.split())
+_STARTS: dict[str, set[str]] = {}
+for _stem, _deed in _STEMS:
+    _STARTS.setdefault(_stem, set()).add(_deed)
+_LENGTHS = sorted({len(stem) for stem, _ in _STEMS if stem.isalpha() and stem[:1] < "\u3000"})
+_UNSPACED = tuple((stem, deed) for stem, deed in _STEMS if stem[:1] >= "\u3000")
+
+
+@lru_cache(maxsize=4096)
+def deeds_of(name: str) -> frozenset[str]:
+    """Return which of the deeds that must be asked for a tool's name, or a value chosen from a list, stands for."""
+    return frozenset(_DEED_OF[word] for word in parts(name) if word in _DEED_OF)
+
+
+@lru_cache(maxsize=4096)
+def only_spends(name: str) -> bool:
+    """Say whether a tool only spends: whom to pay and how much, in the user's own words, is asked for by being said."""
+    return deeds_of(name) == {"pay"}
+
+
+def deeds_in(text: str, words: Iterable[str]) -> set[str]:
+    """Return the deeds a text of the user speaks of; `words` are its folded words."""
+    found: set[str] = set()
+    for word in words:
+        for length in _LENGTHS:
+            if length > len(word):
+                break
+            found |= _STARTS.get(word[:length], frozenset())
+    return found | {deed for stem, deed in _UNSPACED if stem in text}
+
+
+def is_asked(name: str, spoken: AbstractSet[str]) -> bool:
+    """Say whether something a tool's name or a chosen value stands for was spoken of; what stands for no such deed needs no word."""
+    deeds = deeds_of(name)
+    return not deeds or not deeds.isdisjoint(spoken)
