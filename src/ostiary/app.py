@@ -131,7 +131,7 @@ async def open_gateway(
         )
         pipeline = Pipeline(ports)
         pins, cards = ToolPins(registrar, findings, infer), CardPins(registrar, findings)
-        dialler = McpDialler(http, secrets)
+        dialler = McpDialler(http, secrets, lambda server: pin.key if (pin := registrar.registry.pin_of(server)) else "")
         mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
         closing.push_async_callback(mcp.close)
         services = Services(

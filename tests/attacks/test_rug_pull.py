@@ -1,11 +1,15 @@
 """Rug pull: a tool that was accepted becomes another one. The pinned digest notices, and nothing is called until a person has looked."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from ostiary.core.errors import Conflict
 from ostiary.core.registry import Server
+from ostiary.storage.development_ca import issue
+from tests.support.gateway import free_port
+from tests.support.listening import listening
 from tests.support.mcp_shaped import Caller, Shaped, code_of, shaped, tool
 from tests.support.mcp_upstream import Gateway, gateway
 
@@ -127,3 +131,44 @@ async def test_a_tool_that_vanishes_and_returns_changed_is_not_new() -> None:
         assert await caller.names() == {"other"}
         assert code_of(await caller.call("echo", text="a")) == "quarantined"
         assert server.calls == []
+
+
+@pytest.mark.parametrize("is_modern", [True, False])
+async def test_another_version_under_the_same_name_is_looked_at(is_modern: bool) -> None:
+    """R-B5: the same words may mean something else in another version; a server that stops saying which is believed to be the old one."""
+    async with shaped(is_modern=is_modern) as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        assert await caller.names() == {"echo"}
+        server.version = "2"
+        assert await caller.names() == set()
+        pinned = running.registrar.registry.tools["s/echo"]
+        assert pinned.findings[0] == "the server was `shaped 1` and calls itself `shaped 2` now"
+        assert code_of(await caller.call("echo", text="a")) == "quarantined"
+        assert server.calls == []
+        await running.pins.accept("s/echo", pinned.digest, by="root", why="read the changelog")
+        assert await caller.names() == {"echo"}
+
+
+@pytest.mark.parametrize("follows", [False, True])
+async def test_another_key_in_the_certificate_gets_nothing(tmp_path: Path, follows: bool) -> None:
+    """R-B5: a certificate that a trusted authority gave to somebody else; sent to only where the operator follows any, or has repinned."""
+    chain, key, first = issue(tmp_path / "first", ["127.0.0.1"])
+    other_chain, other_key, second = issue(tmp_path / "second", ["127.0.0.1"])
+    authority = tmp_path / "trusted.pem"
+    authority.write_bytes(first.read_bytes() + second.read_bytes())
+    server, port = Shaped(), free_port()
+    server.url = f"https://127.0.0.1:{port}/mcp"
+    declared = Server("s", url=server.url, follow_certificate=follows)
+    async with gateway(declared, authority=authority) as running:
+        async with listening(server, port=port, tls=(str(chain), str(key))), Caller(running) as caller:
+            assert "result" in await caller.call("echo", text="a")
+        async with listening(server, port=port, tls=(str(other_chain), str(other_key))), Caller(running) as caller:
+            answer = await caller.call("echo", text="b")
+            if follows:
+                assert "result" in answer
+                return
+            assert "another key" in answer["error"]["message"]
+            assert len(server.calls) == 1
+            await running.pins.repin("s", by="root", why="they said so")
+            running.door.catalogue.forget("s")
+            assert "result" in await caller.call("echo", text="c")
+            assert len(running.registrar.registry.pins["s"].key) == 64

@@ -31,6 +31,7 @@ class MemoryAnswer:
     pieces: list[bytes]
     content_type: str = "application/json"
     status: int = 200
+    peer_key: str = ""
     error: Exception | None = None
     closed: bool = False
     headers: Mapping[str, str] = field(init=False)

@@ -10,11 +10,12 @@ from ostiary.protocols.listener import Bounds, Listener
 
 
 @asynccontextmanager
-async def listening(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
+async def listening(app: Any, bounds: Bounds | None = None, *, port: int = 0, tls: tuple[str, str] | None = None) -> AsyncIterator[str]:
     """Serve an ASGI application; yields `127.0.0.1:port`."""
     bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    listener = Listener(app, bounds or Bounds(drain_s=1))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    listener = Listener(app, bounds or Bounds(drain_s=1), tls=tls)
     serving = asyncio.create_task(listener.serve_forever([bound]))
     while not listener.started:
         await asyncio.sleep(0.01)

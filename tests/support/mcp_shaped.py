@@ -41,6 +41,7 @@ class Shaped:
     sessions: list[str] = field(default_factory=list)
     streams: dict[str, asyncio.Queue[dict[str, Any]]] = field(default_factory=dict)
     url: str = ""
+    version: str = "1"
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -64,6 +65,10 @@ class Shaped:
         if result is not None:
             await call.respond_json(200, {"jsonrpc": "2.0", "id": message["id"], **result})
 
+    @property
+    def _info(self) -> dict[str, str]:
+        return {"name": "shaped", "version": self.version}
+
     async def _answer(self, call: Call, message: dict[str, Any]) -> dict[str, Any] | None:
         method = message["method"]
         offered = {"tools": {"listChanged": True}, "prompts": {}, "resources": {"subscribe": True}}
@@ -84,13 +89,13 @@ class Shaped:
             }
         if method == "initialize" and not self.is_modern:
             self.sessions.append(f"upstream-{len(self.sessions)}")
-            info = {"protocolVersion": "2025-11-25", "capabilities": offered, "serverInfo": {"name": "shaped", "version": "1"}}
+            info = {"protocolVersion": "2025-11-25", "capabilities": offered, "serverInfo": self._info}
             body = {"jsonrpc": "2.0", "id": message["id"], "result": info}
             await call.respond_json(200, body, [(b"mcp-session-id", self.sessions[-1].encode())])
             return None
         if method in lists:
             name, items = lists[method]
-            return {"result": {name: items, "resultType": "complete"}}
+            return {"result": {name: items, "resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": self._info}}}
         if method == "tools/call":
             result = await self.script(self, call, message)
             return None if result is None else {"result": result}

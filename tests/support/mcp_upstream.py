@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import sys
 import tempfile
 import time
@@ -117,7 +118,7 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    *servers: Server, credentials: Mapping[str, str] | None = None, find: Any = findings, policies: str = ""
+    *servers: Server, credentials: Mapping[str, str] | None = None, find: Any = findings, policies: str = "", authority: Path | None = None
 ) -> AsyncIterator[Gateway]:
     """Run a gateway for the given servers; alice's session may do everything the policy allows.
 
@@ -130,8 +131,10 @@ async def gateway(
     ports = Ports(sessions, policy, PlainControls(), NoProvenance(), ledger, NeverApproved(), time.time_ns)
     if policies:
         ports = replace(ports, policy=engine, controls=ControlSet(registrar, time.time_ns), provenance=Provenance(registrar))
-    http = UpstreamHttp()
-    door = McpDoor(Pipeline(ports), ports, registrar, pins, McpDialler(http, FixedSecrets(dict(credentials or {}))), find)
+    http = UpstreamHttp(tls=ssl.create_default_context(cafile=authority) if authority else None)
+    secrets = FixedSecrets(dict(credentials or {}))
+    dialler = McpDialler(http, secrets, lambda server: pin.key if (pin := registrar.registry.pin_of(server)) else "")
+    door = McpDoor(Pipeline(ports), ports, registrar, pins, dialler, find)
     edge = Edge({"mcp": door, ".well-known": door.metadata}, _nothing, hosts=frozenset(), origins=frozenset())
     async with listening(edge) as address:
         running = Gateway(f"http://{address}", door, registrar, pins, sessions, policy, ledger)

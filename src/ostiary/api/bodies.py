@@ -108,6 +108,8 @@ class ServerBody(Body):
     credential: Pointer = ""
     rate: Rate = ""
     unsafe_plaintext: bool = False
+    follow_certificate: bool = False
+    """Believe any trusted certificate, whatever its key."""
     tools: Annotated[dict[str, ProfileBody], Field(max_length=1000)] = {}
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
 from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, ZoneBody, registered
-from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Why, may, page, router
+from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Reason, Why, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
 from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User, Zone
@@ -125,6 +125,19 @@ class RefreshedView(Body):
 async def refresh_servers(services: Given, _: Annotated[Caller, may("refresh", "server")]) -> RefreshedView:
     """Look at every registered server now: pin new tools, quarantine changed ones."""
     return RefreshedView(failures=dict(await services.connect()))
+
+
+class RepinBody(Body):
+    """Why another key is to be believed."""
+
+    why: Reason = ""
+
+
+@servers.post("/{name}/repin", status_code=204)
+async def repin_server(name: Name, body: RepinBody, services: Given, caller: Annotated[Caller, may("repin", "server")]) -> None:
+    """Let a server have another certificate key: the one it shows when it is reached next."""
+    find(services, "servers", name)
+    await services.pins.repin(name, by=caller.name, why=body.why)
 
 
 class PasswordBody(Body):

@@ -109,6 +109,7 @@ def register_server(
     credential: str = "",
     rate: str = "",
     unsafe_plaintext: Flag = False,
+    follow_certificate: Flag = False,
     why: str = "",
     replace: Flag = False,
     out: Out = PLAIN,
@@ -121,12 +122,14 @@ def register_server(
         The program and its arguments; put it last.
     label:
         A confidentiality label on all it returns; repeat for several.
+    follow_certificate:
+        Believe any trusted certificate; without it, another key than the first is refused until `ostiary server repin`.
     replace:
         Change one that is registered already.
     """
     body = {
         "url": url, "command": command, "trust": trust, "labels": label, "credential": credential, "rate": rate,
-        "unsafe_plaintext": unsafe_plaintext,
+        "unsafe_plaintext": unsafe_plaintext, "follow_certificate": follow_certificate,
     }  # fmt: skip
     register("servers", name, body, out, why=why, replace=replace)
 
@@ -136,6 +139,13 @@ def tools(name: str = "", *, out: Out = PLAIN) -> None:
     """List the tools a server offers, or all servers', the quarantined ones with their findings."""
     found = (tool for tool in Client.of_place().pages("/v1/tools") if name in ("", tool["server"]))
     out.many(found, ("id", "accepted", "digest", "findings"), empty="none: a server's tools are known once it was reached")
+
+
+@servers.command
+def repin(name: str, *, why: str = "", out: Out = PLAIN) -> None:
+    """Let a server have another certificate key: the one it shows when it is reached next."""
+    Client.of_place().post(f"/v1/servers/{segment(name)}/repin", {"why": why})
+    out.done(f"server `{name}` is pinned anew when it is reached next", {"server": name})
 
 
 @servers.command

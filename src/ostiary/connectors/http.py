@@ -105,6 +105,12 @@ class UpstreamHttp:
         if request.only_public and not connection.peer_is_public:
             connection.abort()
             raise UpstreamUnavailable("the address leads to a machine that is not public, so nothing was sent")
+        if request.pinned_key and connection.peer_key != request.pinned_key:
+            connection.abort()
+            raise UpstreamUnavailable(
+                "the upstream's certificate has another key than the one it is pinned to, so nothing was sent",
+                remedy="find out why, then `ostiary server repin NAME`",
+            )
         return await connection.exchange(request.method, payload, request.timeout_s)
 
     async def close(self) -> None:

@@ -5,10 +5,13 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import Self, cast
 
 import httptools
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_der_x509_certificate
 
 from ostiary.core.errors import UpstreamUnavailable
 
@@ -24,10 +27,11 @@ _KEPT = re.compile(r"timeout=(\d{1,6})")
 class Answer:
     """Implements `core.ports.HttpAnswer`: iterate it once, or read it once. Closing it unfinished cancels the upstream."""
 
-    __slots__ = ("_connection", "_done", "_error", "_loop", "_pieces", "_size", "_timeout_s", "_waiter", "headers", "status")
+    __slots__ = ("_connection", "_done", "_error", "_loop", "_pieces", "_size", "_timeout_s", "_waiter", "headers", "peer_key", "status")
 
     def __init__(self, connection: "Connection", loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
         self.status = 0
+        self.peer_key = ""
         self.headers: Mapping[str, str] = {}
         self._connection: Connection | None = connection
         self._loop = loop
@@ -188,11 +192,22 @@ class Connection(asyncio.Protocol):
             address = address.ipv4_mapped or address.sixtofour or address
         return address is not None and address.is_global and not address.is_multicast
 
+    @cached_property
+    def peer_key(self) -> str:
+        """SHA-256 (hex) of the public key in the other end's certificate; empty without TLS."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if not certificate:
+            return ""
+        key = load_der_x509_certificate(certificate).public_key()
+        return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
     async def exchange(self, method: str, payload: bytes, timeout_s: float) -> Answer:
         """Send a request and return its answer once the head is there. Raises UpstreamUnavailable."""
         if self._transport is None or self.is_closed or self._answer is not None:
             raise UpstreamUnavailable("the connection to the upstream was lost before the request was sent")
         self._answer = answer = Answer(self, self._loop, timeout_s)
+        answer.peer_key = self.peer_key
         self._method = method
         self._informational = self._idle_bytes = 0
         self._transport.write(payload)

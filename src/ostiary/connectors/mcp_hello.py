@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ostiary.core.errors import UpstreamUnavailable
-from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_VERSION
+from ostiary.protocols.mcp.headers import META_CAPABILITIES, META_CLIENT, META_SERVER, META_VERSION
 from ostiary.protocols.mcp.message import LEGACY, MODERN, VERSIONS
 from ostiary.protocols.mcp.upstream import Connection, Hello, Offer, WrongEra
 
@@ -29,7 +29,8 @@ def discovered(result: dict[str, Any] | None) -> Hello | None:
     versions = result.get("supportedVersions") if result is not None else None
     if result is None or not isinstance(versions, list) or MODERN not in versions:
         return None
-    return Hello(MODERN, mapping(result.get("capabilities")), {})
+    info = mapping(mapping(result.get("_meta")).get(META_SERVER))
+    return Hello(MODERN, mapping(result.get("capabilities")), info)
 
 
 def with_meta(identifier: int, params: dict[str, Any], *, is_modern: bool) -> dict[str, Any]:

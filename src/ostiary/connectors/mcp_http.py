@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -31,25 +31,30 @@ _encode = msgspec.json.Encoder().encode
 class McpDialler:
     """Opens connections to servers as declared: over HTTP where there is a URL, else by starting the command."""
 
-    def __init__(self, http: HttpClient, secrets: Secrets) -> None:
+    def __init__(self, http: HttpClient, secrets: Secrets, pinned: Callable[[Server], str] = lambda _: "") -> None:
         self._http = http
         self._secrets = secrets
+        self._pinned = pinned
 
     async def __call__(self, server: Server, *, modern: bool | None, offer: Offer, outside: Listener) -> Connection:
         """Return a negotiated connection. Raises WrongEra, UpstreamUnavailable."""
         if server.command:
             secret = self._secrets.reveal(server.credential) if server.credential else ""
             return await McpStdio.start(server, secret, modern=modern, offer=offer, outside=outside)
-        return await McpHttp.open(server, self._http, self._secrets, modern=modern, offer=offer, outside=outside)
+        connection = McpHttp(server, self._http, self._secrets, outside, self._pinned)
+        await connection.negotiate(modern=modern, offer=offer)
+        return connection
 
 
 class McpHttp:
     """One connection to one server over streamable HTTP."""
 
-    def __init__(self, server: Server, http: HttpClient, secrets: Secrets, outside: Listener) -> None:
+    def __init__(self, server: Server, http: HttpClient, secrets: Secrets, outside: Listener, pinned: Callable[[Server], str]) -> None:
         self.hello = Hello("", {}, {})
         self.is_modern = False
         self.is_shared = False
+        self.peer_key = ""
+        self._pinned = pinned
         self._server = server
         self._http = http
         self._secrets = secrets
@@ -59,21 +64,16 @@ class McpHttp:
         self._is_open = True
         self._hearing: asyncio.Task[None] | None = None
 
-    @classmethod
-    async def open(
-        cls, server: Server, http: HttpClient, secrets: Secrets, *, modern: bool | None, offer: Offer, outside: Listener
-    ) -> "McpHttp":
-        """Negotiate: `server/discover` for the stateless version, `initialize` for the others."""
-        connection = cls(server, http, secrets, outside)
+    async def negotiate(self, *, modern: bool | None, offer: Offer) -> None:
+        """Say hello: `server/discover` for the stateless version, `initialize` for the others. Raises WrongEra, UpstreamUnavailable."""
         if modern is not False:
             try:
-                await connection._discover()
-                return connection
+                await self._discover()
+                return
             except WrongEra:
                 if modern:
                     raise
-        await initialize(connection, server.name, offer)
-        return connection
+        await initialize(self, self._server.name, offer)
 
     @property
     def is_open(self) -> bool:
@@ -150,6 +150,7 @@ class McpHttp:
         """Send one request and read its answer: a whole one is bounded by the client, a stream by `stream_s` in all."""
         mirrored = [*headers, *self._mirrored(method, body["params"])] if self.is_modern else []
         answer = await self._http.send(self._made("POST", _encode(body), mirrored, LISTEN_S if method.endswith("listen") else PIECE_S))
+        self.peer_key = answer.peer_key
         try:
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             if method == "initialize" and answer.status == 200:
@@ -305,7 +306,8 @@ class McpHttp:
             headers.append(("mcp-session-id", self._session))
         if self._server.credential:
             headers.append(("authorization", f"Bearer {self._secrets.reveal(self._server.credential)}"))
-        return HttpRequest(verb, self._server.url, headers, body, timeout_s, self._server.unsafe_plaintext)
+        pinned = self._pinned(self._server)
+        return HttpRequest(verb, self._server.url, headers, body, timeout_s, self._server.unsafe_plaintext, pinned)
 
     def _forget(self, identifier: int) -> None:
         """Tell the server that nobody waits any more; closing the stream says so on the stateless version."""

@@ -69,6 +69,7 @@ class McpStdio:
         self.hello = Hello("", {}, {})
         self.is_modern = False
         self.is_shared = False
+        self.peer_key = ""
         self._server = server
         self._process = process
         self._outside = outside

@@ -185,11 +185,15 @@ class HttpRequest:
     """Allow `http://` to a host beyond loopback, as the declaration said."""
     only_public: bool = False
     """Send nothing to an address that is not a public one, whatever the name leads to: for addresses a caller chose."""
+    pinned_key: str = ""
+    """SHA-256 (hex) of the public key that the upstream's certificate must have; empty for any."""
 
 
 class HttpAnswer(Protocol):
     """An upstream's answer; the body is read or iterated exactly once."""
 
+    peer_key: str
+    """SHA-256 (hex) of the public key in the upstream's certificate; empty without TLS."""
     status: int
     headers: Mapping[str, str]
     """Lower-case names; repeated ones joined with `, `."""

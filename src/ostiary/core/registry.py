@@ -106,11 +106,32 @@ class Server:
     unsafe_plaintext: bool = False
     profiles: Mapping[str, "Profile"] = field(default_factory=dict)
     """Declared and so confirmed profiles, by tool name."""
+    follow_certificate: bool = False
+    """Believe any trusted certificate, whatever its key: for servers that change keys with each renewal."""
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where it is: its command, or its URL."""
+        return self.command or (self.url,)
 
     def profile_of(self, tool: str, digest: str) -> "Profile | None":
         """Return the profile confirmed for a tool as it is defined now."""
         profile = self.profiles.get(tool)
         return profile if profile is not None and profile.holds_for(digest) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a server was when it was looked at first: another one under the same name shows (rug pull)."""
+
+    name: str
+    """The server's."""
+    place: tuple[str, ...]
+    """Where it was: its URL, or its command. Elsewhere the pin says nothing."""
+    version: str = ""
+    """What it called itself, name and version; empty when it did not say."""
+    key: str = ""
+    """SHA-256 (hex) of the public key in its certificate; empty for a server without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +261,13 @@ class Registry:
     apis: Mapping[str, Api] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     zones: Mapping[str, Zone] = field(default_factory=dict)
+    pins: Mapping[str, Pin] = field(default_factory=dict)
+    """By the name of their server."""
+
+    def pin_of(self, server: "Server") -> Pin | None:
+        """Return what a server is pinned to, where it is now."""
+        pin = self.pins.get(server.name)
+        return pin if pin is not None and pin.place == server.place else None
 
     def user_principal(self, name: str) -> Principal | None:
         """Return the registered user `name` as a principal."""

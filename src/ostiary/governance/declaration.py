@@ -158,14 +158,16 @@ def settle(noun: str, name: str, node: Node, registry: Registry) -> Registered:
 def retired(noun: str, name: str, registry: Registry) -> list[RegistryChange]:
     """Return the changes that retire a thing: people and agents keep their record, so that their name is never taken again.
 
-    A server takes its pinned tools with it.
+    A server takes its pinned tools, and what it is pinned to, with it.
     """
     value = getattr(registry, noun)[name]
     if isinstance(value, User | Agent):
         gone = replace(value, status=Status.RETIRED)
         return [] if gone == value else [RegistryChange(noun, name, gone)]
-    tools = registry.server_tools(name) if noun == "servers" else []
-    return [RegistryChange(noun, name, None), *(RegistryChange("tools", tool.id, None) for tool in tools)]
+    if noun != "servers":
+        return [RegistryChange(noun, name, None)]
+    tools = [RegistryChange("tools", tool.id, None) for tool in registry.server_tools(name)]
+    return [RegistryChange(noun, name, None), *tools, *([RegistryChange("pins", name, None)] if name in registry.pins else [])]
 
 
 def dependents(noun: str, name: str, registry: Registry) -> list[str]:

@@ -13,7 +13,7 @@ from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import Conflict, InvalidConfig
 from ostiary.core.ids import is_name, new_id
 from ostiary.core.ports import Change, Ledger, StateStore
-from ostiary.core.registry import Agent, Api, Card, Group, Model, Registry, Server, Source, Tool, User, Zone
+from ostiary.core.registry import Agent, Api, Card, Group, Model, Pin, Registry, Server, Source, Tool, User, Zone
 
 NOUNS: dict[str, type] = {
     "users": User,
@@ -26,10 +26,11 @@ NOUNS: dict[str, type] = {
     "apis": Api,
     "sources": Source,
     "zones": Zone,
+    "pins": Pin,
 }
 """What is registered, by the name of its mapping in `Registry`."""
 
-Registered = User | Group | Agent | Model | Server | Tool | Card | Api | Source | Zone
+Registered = User | Group | Agent | Model | Server | Tool | Card | Api | Source | Zone | Pin
 Subscriber = Callable[[Registry], Awaitable[object] | None]
 
 

@@ -290,7 +290,9 @@ def model(name: str, node: Node) -> Model:
 
 def server(name: str, node: Node) -> Server:
     """Return the declared MCP server: reached at `url`, or started as `command`."""
-    fields = Fields(f"server `{name}`", node, "url command environment trust labels credential rate unsafe_plaintext tools")
+    fields = Fields(
+        f"server `{name}`", node, "url command environment trust labels credential rate unsafe_plaintext follow_certificate tools"
+    )
     is_unsafe = fields.flag("unsafe_plaintext")
     url, command = fields.url(is_required=False, unsafe_plaintext=is_unsafe), fields.texts("command")
     if bool(url) == bool(command) or (command and not command[0].strip()):
@@ -314,6 +316,7 @@ def server(name: str, node: Node) -> Server:
         credential=fields.secret("credential"),
         rate=fields.rate(),
         unsafe_plaintext=is_unsafe,
+        follow_certificate=fields.flag("follow_certificate"),
         profiles={tool: profile(f"tool `{name}/{tool}`", each) for tool, each in tools.items()},
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ostiary.core.canonical import digest
 from ostiary.core.errors import Conflict, InvalidAction, NotFound
-from ostiary.core.registry import Profile, Registry, Server, Tool
+from ostiary.core.registry import Pin, Profile, Registry, Tool
 from ostiary.governance.registrar import Registrar, RegistryChange
 
 Find = Callable[[str, Mapping[str, Any], Sequence[Tool]], tuple[str, ...]]
@@ -51,18 +51,20 @@ class ToolPins:
         """Say whether the server was looked at where it is now."""
         return server in self._present
 
-    async def observe(self, server: str, definitions: Sequence[Mapping[str, Any]]) -> Observation:
+    async def observe(self, server: str, definitions: Sequence[Mapping[str, Any]], *, version: str = "", key: str = "") -> Observation:
         """Pin what is new, quarantine what changed or looks hostile, note what vanished.
 
-        Raises InvalidAction for a list that is too long or holds a definition that is no tool or stands twice.
+        `version` is what the server calls itself, `key` the digest of its certificate's public key. Raises InvalidAction
+        for a list that is too long or holds a definition that is no tool or stands twice.
         """
         async with self._locks.setdefault(server, asyncio.Lock()):
             named = _by_name(definitions)
-            moved = self._moved.get(server, "")
+            pins = self._pinned(server, version, key)
+            moved = self._moved.get(server, "") or self._updated(pins)
             tools = [self._pin(server, name, definition, moved) for name, definition in named.items()]
             known = self._registrar.registry.tools
             changes = [RegistryChange("tools", tool.id, tool) for tool in tools if known.get(tool.id) != tool]
-            changes += self._pinning(server, tools)
+            changes += [*self._pinning(server, tools), *pins]
             if changes:
                 await self._registrar.change(changes, by="ostiary", why=f"what server `{server}` offers differs from what is pinned")
             self._moved.pop(server, None)
@@ -83,6 +85,14 @@ class ToolPins:
             changes = [RegistryChange("tools", tool_id, accepted), *self._pinning(server, [accepted])]
             await self._registrar.change(changes, by=by, why=why)
             return accepted
+
+    async def repin(self, server: str, *, by: str, why: str) -> None:
+        """Let a server have another certificate key, the one it shows when it is reached next. Raises NotFound."""
+        async with self._locks.setdefault(server, asyncio.Lock()):
+            pin = self._registrar.registry.pins.get(server)
+            if pin is None:
+                raise NotFound(f"server `{server}` is pinned to nothing yet", remedy="ostiary server refresh")
+            await self._registrar.change([RegistryChange("pins", server, replace(pin, key=""))], by=by, why=why)
 
     def difference(self, tool_id: str) -> list[str]:
         """Return what an operator is shown: each place where the definition differs from the one accepted before."""
@@ -126,6 +136,23 @@ class ToolPins:
         pinned = {each: replace(server.profiles[each], pinned=seen) for each, seen in new.items() if not server.profiles[each].pinned}
         return [RegistryChange("servers", name, replace(server, profiles={**server.profiles, **pinned}))] if pinned else []
 
+    def _pinned(self, name: str, version: str, key: str) -> list[RegistryChange]:
+        """Pin a server to what it calls itself and to its certificate's key, where that is new."""
+        server = self._registrar.registry.servers.get(name)
+        if server is None:
+            return []
+        before = self._registrar.registry.pin_of(server)
+        pin = Pin(name, server.place, version or (before.version if before else ""), "" if server.follow_certificate else key)
+        return [] if before == pin else [RegistryChange("pins", name, pin)]
+
+    def _updated(self, pins: Sequence[RegistryChange]) -> str:
+        """Say what another version under the same name means: the same words may stand for something else now."""
+        for change in pins:
+            pin, before = change.value, self._registrar.registry.pins.get(change.name)
+            if isinstance(pin, Pin) and before is not None and before.place == pin.place and before.version not in ("", pin.version):
+                return f"the server was `{before.version}` and calls itself `{pin.version}` now"
+        return ""
+
     def _others(self, server: str, name: str) -> list[Tool]:
         return [tool for tool in self._registrar.registry.tools.values() if (tool.server, tool.name) != (server, name)]
 
@@ -163,11 +190,7 @@ def _text(value: Any) -> str:
 
 
 def _places(registry: Registry) -> dict[str, tuple[str, ...]]:
-    return {name: _place(server) for name, server in registry.servers.items()}
-
-
-def _place(server: Server) -> tuple[str, ...]:
-    return server.command or (server.url,)
+    return {name: server.place for name, server in registry.servers.items()}
 
 
 def _shown(place: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     "administrator": {
         **dict.fromkeys(_REGISTRY, REGISTER),
         "agent": REGISTER | {"check", "activate", "key", "reach"},
-        "server": REGISTER | {"refresh", "profile"},
+        "server": REGISTER | {"refresh", "profile", "repin"},
         "tool": REGISTER | {"accept"},
         "user": REGISTER | {"password", "link", "reach"},
         "registry": READ | {"apply"},
@@ -35,7 +35,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         **dict.fromkeys(_REGISTRY, READ),
         "agent": READ | {"check", "isolate", "restore", "reach"},
         "user": READ | {"reach"},
-        "server": READ | {"profile"},
+        "server": READ | {"profile", "repin"},
         "tool": READ | {"accept"},
         "registry": READ,
         "session": READ | {"close", "revoke"},

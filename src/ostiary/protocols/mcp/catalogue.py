@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.registry import Tool
 from ostiary.governance.tool_pins import Find, ToolPins
-from ostiary.protocols.mcp.headers import mirrored
+from ostiary.protocols.mcp.headers import META_SERVER, mirrored
 from ostiary.protocols.mcp.upstream import Connection, SessionLost, Upstreams
 
 log = logging.getLogger("ostiary.mcp.catalogue")
@@ -79,6 +80,9 @@ class Catalogue:
             result = reply.get("result")
             if result is None:
                 raise UpstreamUnavailable(f"the server refused `{method}`: {str(reply['error']['message'])[:200]}")
+            meta = result.get("_meta")
+            if isinstance(meta, dict) and isinstance(info := meta.get(META_SERVER), dict):
+                connection.hello = replace(connection.hello, info=info)
             page = result.get(member)
             if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
                 raise UpstreamUnavailable(f"the server's answer to `{method}` holds no list of {member}")
@@ -105,11 +109,14 @@ class Catalogue:
 
     async def _look(self, server: str) -> bool:
         try:
-            definitions = await self.items(await self._upstreams.shared(server), "tools/list")
+            connection = await self._upstreams.shared(server)
+            definitions = await self.items(connection, "tools/list")
         except SessionLost:
-            definitions = await self.items(await self._upstreams.shared(server), "tools/list")
+            connection = await self._upstreams.shared(server)
+            definitions = await self.items(connection, "tools/list")
+        usable = [item for item in definitions if _is_usable(item)]
         try:
-            observed = await self._pins.observe(server, [item for item in definitions if _is_usable(item)])
+            observed = await self._pins.observe(server, usable, version=connection.hello.software, key=connection.peer_key)
         except InvalidAction as error:
             raise UpstreamUnavailable(error.detail) from None
         self._looked_at[server] = asyncio.get_running_loop().time()

@@ -79,11 +79,18 @@ class Hello:
     capabilities: Mapping[str, Any]
     info: Mapping[str, Any]
 
+    @property
+    def software(self) -> str:
+        """What the server calls itself, name and version."""
+        return " ".join(str(self.info[part])[:128] for part in ("name", "version") if isinstance(self.info.get(part), str))
+
 
 class Connection(Protocol):
     """One connection to one server, negotiated. Bounded in size and time; raises UpstreamUnavailable."""
 
     hello: Hello
+    peer_key: str
+    """SHA-256 (hex) of the public key in the server's certificate; empty without one."""
     is_modern: bool
     is_shared: bool
     """True when several callers use it: what cannot be told to belong to one call is then handed to none."""

@@ -66,6 +66,7 @@ class Straight:
 
     is_open = True
     is_shared = False
+    peer_key = ""
 
     def __init__(self, asked: list[tuple[str, dict[str, Any]]], *, is_modern: bool) -> None:
         self.is_modern, self._asked = is_modern, asked
