@@ -307,7 +307,7 @@ class McpHttp:
         if self._server.credential:
             headers.append(("authorization", f"Bearer {self._secrets.reveal(self._server.credential)}"))
         pinned = self._pinned(self._server)
-        return HttpRequest(verb, self._server.url, headers, body, timeout_s, self._server.unsafe_plaintext, pinned)
+        return HttpRequest(verb, self._server.url, headers, body, timeout_s, self._server.unsafe_plaintext, pinned_key=pinned)
 
     def _forget(self, identifier: int) -> None:
         """Tell the server that nobody waits any more; closing the stream says so on the stateless version."""
