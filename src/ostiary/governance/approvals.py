@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ostiary.controls.budgets import take
-from ostiary.core.action import Boundary
+from ostiary.core.action import Action, Boundary
 from ostiary.core.decision import Approval, ApprovalRule, Refusal, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import Conflict, Invalid, NotFound
@@ -18,6 +18,10 @@ from ostiary.identity.backing import Backing
 KIND: Final = "approval"
 MAX_OPEN: Final = 10_000
 MAX_OPEN_PER_SESSION: Final = 50
+MAX_OPEN_PER_AGENT: Final = 1_000
+"""Over all its sessions, so that no agent fills the inbox by opening more of them."""
+MAX_ARGUMENTS: Final = 256 * 1024
+"""Bytes of arguments that a person can be asked about."""
 MAX_REASON: Final = 4_000
 KEEP_S: Final = 30 * 86_400.0
 """How long an ended task is kept in the inbox; the ledger keeps its story."""
@@ -107,7 +111,8 @@ class Approvals:
                 return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
             if state != DENIED and _same(known, rules):
                 return self._handle(known)
-        if (refusal := self._no_room(session, now) or _one_group(rules) or take(session, "approvals", 1)) is not None:
+        refusal = _too_long(action) or self._no_room(session, now) or _one_group(rules) or take(session, "approvals", 1)
+        if refusal is not None:
             return refusal
         task = self._drafted(passage, rules, now)
         await self._keep(task)
@@ -254,10 +259,13 @@ class Approvals:
         waiting = [task for task in self._tasks.values() if task.state(now) == PENDING]
         if len(waiting) >= self._max_open:
             return refuse("rate_limited", f"{len(waiting)} held actions wait for people already", retry_after_s=60.0)
-        if sum(task.session == session.id for task in waiting) >= MAX_OPEN_PER_SESSION:
+        mine = [task.session for task in waiting if task.agent == session.subject.actor.name]
+        if mine.count(session.id) >= MAX_OPEN_PER_SESSION:
             return refuse(
                 "rate_limited", f"{MAX_OPEN_PER_SESSION} held actions of this session wait for people already", retry_after_s=60.0
             )
+        if len(mine) >= MAX_OPEN_PER_AGENT:
+            return refuse("rate_limited", f"{MAX_OPEN_PER_AGENT} held actions of this agent wait for people already", retry_after_s=60.0)
         return None
 
     def _handle(self, task: Task) -> Mapping[str, Any]:
@@ -298,6 +306,13 @@ def _same(task: Task, rules: Iterable[ApprovalRule]) -> bool:
         and max(rule.quorum for rule in rules) == task.quorum
         and {who for rule in rules for who in rule.four_eyes} == set(task.four_eyes)
     )
+
+
+def _too_long(action: Action) -> Refusal | None:
+    size = len(action.encoded_arguments)
+    if size <= MAX_ARGUMENTS:
+        return None
+    return refuse("too_large", f"nobody can be asked about {size} bytes of arguments, {MAX_ARGUMENTS} at most", remedy="send less at once")
 
 
 def _one_group(rules: Iterable[ApprovalRule]) -> Refusal | None:

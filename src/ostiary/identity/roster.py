@@ -22,6 +22,7 @@ class Roster:
         self._backing = backing
         self.lives: dict[str, Live] = {}
         self._implicit: dict[str, Live] = {}
+        self._of: dict[str, dict[str, Live]] = {}
         for document in sorted(backing.load(KIND, SessionDocument).values(), key=lambda each: each.depth):
             self.adopt(document, recover(document, backing.registry))
 
@@ -31,6 +32,7 @@ class Roster:
         above = (parent, *parent.above) if parent is not None else ()
         live = Live(document, self.session(document, state), above, seen_at=document.seen_at)
         self.lives[document.id] = live
+        self._of.setdefault(document.agent, {})[document.id] = live
         if parent is not None:
             parent.below.add(live)
         if document.implicit:
@@ -40,6 +42,10 @@ class Roster:
     def drop(self, live: Live) -> None:
         """Forget a session."""
         self.lives.pop(live.kept.id, None)
+        of_agent = self._of.get(live.kept.agent, {})
+        of_agent.pop(live.kept.id, None)
+        if not of_agent:
+            self._of.pop(live.kept.agent, None)
         if self._implicit.get(live.kept.key) is live:
             del self._implicit[live.kept.key]
         if live.above:
@@ -68,8 +74,9 @@ class Roster:
         return found[1:]
 
     def room(self, agent: str) -> Refusal | None:
-        """Return why there is no room for one more session of an agent."""
-        mine = sum(live.kept.agent == agent and not live.kept.ended for live in self.lives.values())
+        """Return why there is no room for one more session of an agent: those that are over take none."""
+        now = self._backing.now()
+        mine = sum(not live.kept.ended and now < live.kept.expires_at for live in self._of.get(agent, {}).values())
         return _too_many("sessions") if len(self.lives) >= MAX_LIVE or mine >= MAX_LIVE_PER_AGENT else None
 
     def room_below(self, parent: Live) -> Refusal | None:
