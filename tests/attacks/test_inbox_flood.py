@@ -1,7 +1,5 @@
 """One hijacked agent floods what people and other agents need: the inbox of held actions, and the sessions there may be."""
 
-from dataclasses import replace
-
 import pytest
 
 from ostiary.core.decision import Refusal

@@ -11,10 +11,14 @@ from pydantic import Field
 from ostiary.api.registry import end_credentials
 from ostiary.api.route import Body, Caller, Forbidden, Given, Reason, may, router
 from ostiary.api.services import Services
+from ostiary.core.canonical import canonical
+from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import Conflict, InvalidPolicy
+from ostiary.core.ids import new_id
 from ostiary.core.registry import Registry
 from ostiary.governance import declaration, tool_profiles
 from ostiary.governance.declaration import Bundle, Plan
+from ostiary.governance.registrar import plain
 from ostiary.policy.snapshot import prepare
 from ostiary.policy.version import PolicyVersion
 
@@ -73,17 +77,18 @@ async def apply_declaration(body: DeclarationBody, services: Given, caller: Anno
     )
     if plan.policies is not None and not caller.operator.can("apply", "policy"):
         raise Forbidden("your role does not include `apply` on `policy`")
-    unseen = await _check(services, plan)
+    unseen = await _check(services, plan, caller.name)
     if not body.dry_run:
         unseen = await _apply(services, plan, seen, caller.name, body.why or "a declaration was applied") or unseen
     notes = [*plan.notes, *(f"server `{name}` could not be looked at: {why}" for name, why in sorted(unseen.items()))]
     return _view(plan, services.policies.current.revision, notes, applied=not body.dry_run)
 
 
-async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
+async def _check(services: Services, plan: Plan, by: str) -> Mapping[str, str]:
     """Check the new policies against the registry as it would be, tools of new servers included, before anything changes."""
     wanted, unseen = plan.registry, dict[str, str]()
     if _moves_servers(plan):
+        await _record_look(services, plan, by)
         try:
             async with asyncio.timeout(PREVIEW_S):
                 wanted, found = await services.preview(services.registrar.registry, plan.registry)
@@ -98,6 +103,23 @@ async def _check(services: Services, plan: Plan) -> Mapping[str, str]:
             blind = "; ".join(f"server `{name}` could not be looked at ({why})" for name, why in sorted(unseen.items()))
             raise InvalidPolicy(error.detail, remedy=f"{blind}: its tools are not known" if blind else error.remedy) from None
     return unseen
+
+
+async def _record_look(services: Services, plan: Plan, by: str) -> None:
+    """Record what is about to be started, connected to and given a credential, also when it is only tried (R-L1). Raises LedgerUnavailable."""
+    servers = {change.name: plain(change.value) for change in plan.changes if change.noun == "servers" and change.value is not None}
+    entry = Entry(
+        new_id(),
+        Family.CHANGE,
+        Kind.EVENT,
+        services.clock.now_ns(),
+        user=by,
+        verb="look",
+        action="look_at_servers",
+        resource="servers",
+        parts=(Part("servers", canonical(servers)),),
+    )
+    await services.ledger.append(entry)
 
 
 async def _apply(services: Services, plan: Plan, seen: Registry, by: str, why: str) -> Mapping[str, str]:
