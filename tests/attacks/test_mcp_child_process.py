@@ -124,6 +124,35 @@ async def test_one_session_cannot_take_all_processes() -> None:
             await bob.initialize(sampling={})
 
 
+ASKING = {"protocolVersion": "2025-11-25", "capabilities": {"sampling": {}}, "clientInfo": {"name": "t", "version": "1"}}
+
+
+async def test_processes_are_counted_before_they_start() -> None:
+    """R-K5: a dozen handshakes at once start no more than four would one after another."""
+    async with gateway(_server()) as running, Caller(running) as caller:
+        body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": ASKING}
+        answers = [answer.json() for answer in await asyncio.gather(*(caller.post(body) for _ in range(12)))]
+        assert sum("result" in answer for answer in answers) == 4
+        assert len(running.door.upstreams._private) == 4
+
+
+async def test_one_agent_cannot_take_all_processes_by_opening_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-K5: over all its sessions an agent gets half of them; one that ends makes room."""
+    monkeypatch.setattr("ostiary.protocols.mcp.upstream.MAX_PRIVATE_PROCESSES", 4)
+    async with gateway(_server()) as running:
+        callers = []
+        for number in range(3):
+            running.sessions.lend(f"t-{number}")
+            callers.append(Caller(running, token=f"t-{number}"))
+        body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": ASKING}
+        assert ["result" in (await caller.post(body)).json() for caller in callers] == [True, True, False]
+        first = next(iter(running.door._legacy._sessions.all()))
+        await running.door.upstreams.release(first.id)
+        assert "result" in (await callers[2].post(body)).json()
+        for caller in callers:
+            await caller.http.aclose()
+
+
 async def test_a_child_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """R-B5: the wait is bounded."""
     monkeypatch.setattr(mcp_stdio, "CALL_S", 0.5)

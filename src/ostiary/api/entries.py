@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 from ostiary.api.route import Body, Caller, Given, Id, Limit, Reason, Why, may, router
 from ostiary.api.services import Services
 from ostiary.core.entry import Entry, Family, Kind, Part
-from ostiary.core.errors import NotFound
+from ostiary.core.errors import InvalidAction, NotFound
 from ostiary.core.ids import new_id
 
 T = TypeVar("T")
@@ -121,6 +121,12 @@ class ExportBody(Body):
     why: Reason = ""
 
 
+class _Verifying:
+    """One at a time: it reads everything there is, on a thread that all others of the control plane need too."""
+
+    now = False
+
+
 EntryPage: Any = create_model("EntryPage", items=(list[EntryView], ...), next=(str | None, None))
 
 
@@ -203,7 +209,13 @@ async def reveal_part(
 @routes.post("/verify")
 async def verify(services: Given, _: Annotated[Caller, may("verify", "audit")]) -> VerificationView:
     """Check every entry, part and checkpoint. This is the gateway judging itself: verify offline too, against a checkpoint you hold."""
-    found = asdict(await _run(services.verify))
+    if _Verifying.now:
+        raise InvalidAction("the ledger is being verified already", code="rate_limited", status=429, remedy="wait until that has ended")
+    _Verifying.now = True
+    try:
+        found = asdict(await _run(services.verify))
+    finally:
+        _Verifying.now = False
     return VerificationView(**{**found, "problems": list(found["problems"]), "notes": list(found["notes"])})
 
 

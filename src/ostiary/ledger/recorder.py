@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,6 +59,8 @@ class Recorder:
         self._origin = origin
         self._node = node
         self._vault = vault
+        self._sealing = ThreadPoolExecutor(1, "sealing")
+        """A thread of its own: what people search and verify must not keep actions waiting."""
         self.counter = counter
         """The number the next leaf gets."""
 
@@ -73,7 +76,7 @@ class Recorder:
         """Do the same for large parts, sealing them off the event loop."""
         try:
             draft = self._draft(entry)
-            return self._finish(draft, await asyncio.to_thread(self._seal, draft))
+            return self._finish(draft, await asyncio.get_running_loop().run_in_executor(self._sealing, self._seal, draft))
         except _UNRECORDABLE as error:
             raise _unrecordable(error) from None
 

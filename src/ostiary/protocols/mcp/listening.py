@@ -139,9 +139,7 @@ class Listening:
             params = {"notifications": {"resourceSubscriptions": uris}}
             self._operations.upstreams.spawn(_until_ended(shared.follow(params, hearer), subscription))
             return
-        connection = await self._operations.upstreams.private(
-            server, owner, subscription.exchange.session.id, offer=Offer(), outside=hearer
-        )
+        connection = await self._operations.upstreams.private(server, owner, subscription.exchange.session, offer=Offer(), outside=hearer)
         for uri in uris:
             await connection.request("resources/subscribe", {"uri": uri})
         await connection.listen()

@@ -165,12 +165,12 @@ class Operations:
         if client is None:
             if (is_process and not is_stateful) or (shared.is_modern and not is_process):
                 return shared
-            return await self.upstreams.private(server, session.id, session.id, offer=Offer(), outside=_DEAF, prefers_modern=True)
+            return await self.upstreams.private(server, session.id, session, offer=Offer(), outside=_DEAF, prefers_modern=True)
         if is_process and not (client.offer or is_stateful or self.upstreams.has_private(server, client.id)):
             return shared
         client.servers.add(server)
         offer = Offer(client.version, client.offer)
-        return await self.upstreams.private(server, client.id, session.id, offer=offer, outside=client.outside_of(server))
+        return await self.upstreams.private(server, client.id, session, offer=offer, outside=client.outside_of(server))
 
     def touches(self, session: Session, server: str) -> bool:
         """Say whether anything of the server was lent to the session."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ostiary.core.errors import NotFound, UpstreamUnavailable
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Registry, Server
+from ostiary.core.subject import Session
 
 log = logging.getLogger("ostiary.mcp.upstream")
 
@@ -151,7 +152,8 @@ class Upstreams:
         self._shared: dict[str, Connection] = {}
         self._private: OrderedDict[tuple[str, str], Connection] = OrderedDict()
         self._used_at: dict[tuple[str, str], float] = {}
-        self._sessions: dict[tuple[str, str], str] = {}
+        self._holders: dict[tuple[str, str], tuple[str, str]] = {}
+        """Agent and lent session of each private connection, open or being opened."""
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._failures: dict[tuple[str, str], _Failure] = {}
         self._declared: dict[str, Server] = {}
@@ -186,11 +188,11 @@ class Upstreams:
             return connection
 
     async def private(
-        self, name: str, owner: str, session: str, *, offer: Offer, outside: Listener, prefers_modern: bool = False
+        self, name: str, owner: str, session: Session, *, offer: Offer, outside: Listener, prefers_modern: bool = False
     ) -> Connection:
         """Return the owner's own connection, opened with `initialize` where the server knows it and nothing newer is preferred.
 
-        `session` is the lent session the owner belongs to, whose child processes are counted together.
+        `session` is the lent session the owner belongs to: what it and its agent have open is counted together, from before it is opened.
         """
         key = (name, owner)
         connection = self._private.get(key)
@@ -204,14 +206,15 @@ class Upstreams:
             connection = self._private.get(key)
             if connection is not None and connection.is_open:
                 return connection
-            self._check_room(name, session)
+            self._check_room(key, session)
+            self._holders[key] = (session.subject.actor.name, session.id)
             try:
                 modern = prefers_modern and newest.is_modern
-                connection = await self._open(name, owner, modern=modern, offer=offer, outside=outside)
-            except WrongEra:
-                connection = await self._open(name, owner, modern=True, offer=offer, outside=outside)
-            self._private[key], self._sessions[key] = connection, session
-            self._used_at[key] = asyncio.get_running_loop().time()
+                connection = await self._open_either(name, owner, modern=modern, offer=offer, outside=outside)
+            except BaseException:
+                self._holders.pop(key, None)
+                raise
+            self._private[key], self._used_at[key] = connection, asyncio.get_running_loop().time()
             return connection
 
     def has_private(self, name: str, owner: str) -> bool:
@@ -227,7 +230,7 @@ class Upstreams:
         self._locks.pop(key, None)
         self._used_at.pop(key, None)
         self._failures.pop(key, None)
-        self._sessions.pop(key, None)
+        self._holders.pop(key, None)
         await self._private.pop(key).close()
 
     async def _sweep(self) -> None:
@@ -267,20 +270,36 @@ class Upstreams:
         self._failures.pop((name, owner), None)
         return connection
 
-    def _check_room(self, name: str, session: str) -> None:
-        if len(self._private) >= MAX_PRIVATE:
+    async def _open_either(self, name: str, owner: str, *, modern: bool, offer: Offer, outside: Listener) -> Connection:
+        try:
+            return await self._open(name, owner, modern=modern, offer=offer, outside=outside)
+        except WrongEra:
+            return await self._open(name, owner, modern=True, offer=offer, outside=outside)
+
+    def _check_room(self, key: tuple[str, str], session: Session) -> None:
+        """Leave room for others: one agent holds half of all connections and processes at most, over all its sessions."""
+        agent, held = session.subject.actor.name, {each: holder for each, holder in self._holders.items() if each != key}
+        if len(held) >= MAX_PRIVATE or sum(holder[0] == agent for holder in held.values()) >= MAX_PRIVATE // 2:
             raise UpstreamUnavailable("too many connections are open for single sessions")
-        if self.server(name).command:
-            processes = [key for key in self._private if key[0] in self._declared and self._declared[key[0]].command]
-            mine = [key for key in processes if self._sessions.get(key) == session]
-            if len(processes) >= MAX_PRIVATE_PROCESSES or len(mine) >= MAX_PROCESSES_OF_ONE:
-                raise UpstreamUnavailable("too many processes run for single sessions: end one with DELETE")
+        if not self.server(key[0]).command:
+            return
+        processes = [holder for (name, _), holder in held.items() if name in self._declared and self._declared[name].command]
+        of_agent = [holder for holder in processes if holder[0] == agent]
+        if (
+            len(processes) >= MAX_PRIVATE_PROCESSES
+            or len(of_agent) >= MAX_PRIVATE_PROCESSES // 2
+            or sum(holder[1] == session.id for holder in of_agent) >= MAX_PROCESSES_OF_ONE
+        ):
+            raise UpstreamUnavailable("too many processes run for single sessions: end one with DELETE")
 
     async def _drop_server(self, name: str) -> None:
         """The server died or is declared otherwise now: nothing opened before may be used."""
         connections = [self._shared.pop(name)] if name in self._shared else []
         if self._declared.get(name) is not self._source.registry.servers.get(name):
-            connections += [self._private.pop(key) for key in list(self._private) if key[0] == name]
+            keys = [key for key in self._private if key[0] == name]
+            connections += [self._private.pop(key) for key in keys]
+            for key in keys:
+                self._holders.pop(key, None)
         for connection in connections:
             await connection.close()
 
