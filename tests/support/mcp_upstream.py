@@ -69,6 +69,9 @@ class Sessions:
         revoked = any(self.by_token[token] is session for token in self.revoked)
         return refuse("revoked", "the session was revoked") if revoked else None
 
+    def reaches(self, session: Session, action: Action) -> bool:
+        return self.in_scope(session, action) is None
+
     def in_scope(self, session: Session, action: Action) -> Refusal | None:
         if any(matches(scope, action.scope) for scope in session.scopes):
             return None

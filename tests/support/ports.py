@@ -38,6 +38,9 @@ class OneSession:
     def standing(self, session: Session) -> Refusal | None:
         return refuse("revoked", "the session was revoked") if self.revoked else None
 
+    def reaches(self, session: Session, action: Action) -> bool:
+        return self.in_scope(session, action) is None
+
     def in_scope(self, session: Session, action: Action) -> Refusal | None:
         kind = action.scope.partition(":")[0]
         if action.scope in session.scopes or f"{kind}:*" in session.scopes:

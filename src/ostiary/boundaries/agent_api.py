@@ -65,13 +65,13 @@ class AgentApi:
     def sees(self, session: Session, action: Action) -> bool:
         """Say whether the session could be allowed or held for this; anything that fails is not seen."""
         try:
-            return self._identity.in_scope(session, action) is None and self._policy.may_see(session, action)
+            return self._identity.reaches(session, action) and self._policy.may_see(session, action)
         except Exception:
             return False
 
     def is_lent(self, session: Session, action: Action) -> bool:
         """Say whether the session's scopes cover this."""
-        return self._identity.in_scope(session, action) is None
+        return self._identity.reaches(session, action)
 
     def visible_tools(self, session: Session, server: str) -> list[Tool]:
         """Return the accepted tools of a server that the session could call."""

@@ -37,6 +37,8 @@ class Passage:
     """The decision id: the id of the intent entry."""
     session: Session | None = None
     action: Action | None = None
+    asked: Action | None = None
+    """The action that was found to be in scope; what controls make of it must be so too."""
     size: int = 0
     origins: Origins = NOWHERE
     detected: frozenset[str] = frozenset()
@@ -187,6 +189,7 @@ class Pipeline:
 
     async def _stand(self, passage: Passage) -> Refusal | None:
         session, action = passage.acting
+        passage.asked = action
         return self._ports.identity.standing(session) or self._ports.identity.in_scope(session, action)
 
     async def _trace(self, passage: Passage) -> Refusal | None:
@@ -216,6 +219,8 @@ class Pipeline:
 
     async def _control(self, passage: Passage) -> Refusal | None:
         refusal = self._ports.controls.shape(passage)
+        if refusal is None and passage.action is not passage.asked:
+            refusal = self._ports.identity.in_scope(*passage.acting)
         if refusal is not None or passage.approval is None:
             return refusal
         if await self._ports.approvals.consume(passage.approval):

@@ -39,7 +39,11 @@ class Identity(Protocol):
         ...
 
     def in_scope(self, session: Session, action: Action) -> Refusal | None:
-        """Return why the session was not lent this action."""
+        """Return why the session was not lent this action with these arguments."""
+        ...
+
+    def reaches(self, session: Session, action: Action) -> bool:
+        """Say whether the session was lent this action with some arguments or other, for listings."""
         ...
 
 

@@ -18,6 +18,7 @@ from ostiary.core.ports import Ledger
 from ostiary.core.registry import Registry
 from ostiary.core.subject import Integrity, Limits, Session, SessionState
 from ostiary.identity.backing import Backing
+from ostiary.identity.constraints import Constraints
 from ostiary.identity.scopes import matches
 
 log = logging.getLogger("ostiary.identity")
@@ -82,8 +83,8 @@ class Live:
     """Sessions that are being lent from it at this moment."""
     registry: Registry | None = None
     unfit: Refusal | None = None
-    lent: dict[str, bool] = field(default_factory=dict)
-    """Answers of `in_scope`, by wanted scope."""
+    lent: dict[str, tuple[Constraints, ...]] = field(default_factory=dict)
+    """By wanted scope, what the arguments must be: one of these; none for what was not lent."""
     touched: bool = True
     seen_at: float = 0.0
     """When it last did something."""

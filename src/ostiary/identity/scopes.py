@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ostiary.core.errors import InvalidAction
+from ostiary.identity import constraints
+from ostiary.identity.constraints import Constraints
+from ostiary.identity.patterns import STARS, fits, meet
 
 KINDS: dict[str, tuple[bool, bool]] = {
     "tool": (False, True),
@@ -18,13 +21,11 @@ KINDS: dict[str, tuple[bool, bool]] = {
 """Each kind, with whether it takes one name (`model:gpt-4o`) and whether it takes two (`tool:mail/send`)."""
 
 MAX_SCOPES = 32
+MAX_SAID = 512
 MAX_PATTERN = 64
 """Characters of a name that has a `*`."""
-MAX_COMMON = 16
-"""Patterns that the intersection of two may come to; past it they are refused as too entangled."""
 _HEAD = re.compile(r"[A-Za-z0-9._@*-]{1,128}\Z")
 _TAIL = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}\Z")
-_STARS = re.compile(r"\*+")
 _MAX_STARS = 2
 
 
@@ -32,8 +33,10 @@ def parse_scope(text: str) -> str:
     """Return `text` as a well-formed scope in its one spelling, or say what is wrong. Raises InvalidAction.
 
     A scope names one thing, or with `*` all names that fit. `*` stays within a name: `tool:mail/*` is every
-    tool of `mail`, `tool:*/read` the tool `read` of every server. There is no `*` for a kind.
+    tool of `mail`, `tool:*/read` the tool `read` of every server. There is no `*` for a kind. For tools it may say
+    what arguments may be, after `?` (`identity.constraints`).
     """
+    text, asks, said = _divided(text)
     kind, colon, pattern = text.partition(":")
     if not colon or kind not in KINDS:
         raise _malformed(text, f"it must be `kind:name`, with a kind of {', '.join(KINDS)}")
@@ -43,10 +46,10 @@ def parse_scope(text: str) -> str:
         raise _malformed(text, f"`{kind}` takes {'two names, as `server/name`' if takes_two else 'one name'}")
     if _HEAD.match(head) is None or (slash and _TAIL.match(tail) is None):
         raise _malformed(text, "a name has letters, digits and `._@-`, and `*` for any")
-    head, tail = _STARS.sub("*", head), _STARS.sub("*", tail)
+    head, tail = STARS.sub("*", head), STARS.sub("*", tail)
     if any("*" in name and (len(name) > MAX_PATTERN or name.count("*") > _MAX_STARS) for name in (head, tail)):
         raise _malformed(text, f"a name with `*` has at most {_MAX_STARS} of them and {MAX_PATTERN} characters")
-    return f"{kind}:{head}{slash}{tail}"
+    return f"{kind}:{head}{slash}{tail}{asks}{_spelled(text, said) if asks else ''}"
 
 
 def parse_scopes(texts: Iterable[str]) -> tuple[str, ...]:
@@ -58,7 +61,18 @@ def parse_scopes(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def matches(scope: str, wanted: str) -> bool:
-    """Say whether the well-formed `scope` lends the single name `wanted`, as `tool:mail/send`."""
+    """Say whether the well-formed `scope` lends the single name `wanted`, as `tool:mail/send`, with whatever arguments."""
+    scope, _, _ = _divided(scope)
+    return _matches(scope, wanted)
+
+
+def asked_of(scope: str) -> Constraints:
+    """Return what a well-formed scope says of arguments."""
+    _, asks, said = _divided(scope)
+    return constraints.parse(said) if asks else {}
+
+
+def _matches(scope: str, wanted: str) -> bool:
     if "*" not in scope:
         return scope == wanted
     kind, _, pattern = scope.partition(":")
@@ -67,7 +81,7 @@ def matches(scope: str, wanted: str) -> bool:
         return False
     head, slash, tail = pattern.partition("/")
     wanted_head, wanted_slash, wanted_tail = name.partition("/")
-    return slash == wanted_slash and _fits(head, wanted_head) and _fits(tail, wanted_tail)
+    return slash == wanted_slash and fits(head, wanted_head) and fits(tail, wanted_tail)
 
 
 def contains(wide: str, narrow: str) -> bool:
@@ -75,7 +89,11 @@ def contains(wide: str, narrow: str) -> bool:
 
     Exact: a `*` of `narrow` can stand for a letter that `wide` does not spell, so only a `*` can take it.
     """
-    return matches(wide, narrow) if "*" in wide else wide == narrow
+    wide, asks, said = _divided(wide)
+    narrow, narrow_asks, narrow_said = _divided(narrow)
+    if not (_matches(wide, narrow) if "*" in wide else wide == narrow):
+        return False
+    return not asks or (bool(narrow_asks) and constraints.contains(constraints.parse(said), constraints.parse(narrow_said)))
 
 
 def intersect(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
@@ -95,56 +113,38 @@ def _common(left: str, right: str) -> frozenset[str]:
         return frozenset({right})
     if contains(right, left):
         return frozenset({left})
+    left, _, left_said = _divided(left)
+    right, _, right_said = _divided(right)
+    names = _common_names(left, right)
+    if not names or not (left_said or right_said):
+        return names
+    asked = constraints.common(constraints.parse(left_said) if left_said else {}, constraints.parse(right_said) if right_said else {})
+    return frozenset(f"{name}?{constraints.spelled(each)}" for name in names for each in asked)
+
+
+def _common_names(left: str, right: str) -> frozenset[str]:
     kind, _, one = left.partition(":")
     other_kind, _, other = right.partition(":")
     one_head, one_slash, one_tail = one.partition("/")
     other_head, other_slash, other_tail = other.partition("/")
     if kind != other_kind or one_slash != other_slash:
         return frozenset()
-    heads, tails = _meet(one_head, other_head), _meet(one_tail, other_tail)
-    return frozenset(_STARS.sub("*", f"{kind}:{head}{one_slash}{tail}") for head in heads for tail in tails)
+    heads, tails = meet(one_head, other_head), meet(one_tail, other_tail)
+    return frozenset(STARS.sub("*", f"{kind}:{head}{one_slash}{tail}") for head in heads for tail in tails)
 
 
-@lru_cache(maxsize=65536)
-def _meet(one: str, other: str) -> frozenset[str]:
-    """Return patterns that together match exactly the names both patterns match."""
-    if not one or not other:
-        return frozenset({""}) if not (one + other).strip("*") else frozenset()
-    a, b = one[0], other[0]
-    if a == b == "*":
-        found = _prefixed("*", _meet(one[1:], other) | _meet(one, other[1:]))
-    elif a == "*":
-        found = _meet(one[1:], other) | _prefixed(b, _meet(one, other[1:]))
-    elif b == "*":
-        found = _meet(one, other[1:]) | _prefixed(a, _meet(one[1:], other))
-    else:
-        found = _prefixed(a, _meet(one[1:], other[1:])) if a == b else frozenset()
-    if len(found) > MAX_COMMON:
-        raise InvalidAction("two scopes overlap in too many ways", remedy="ask for a narrower scope, with fewer `*`")
-    return found
+def _divided(scope: str) -> tuple[str, str, str]:
+    """Return a tool's scope, `?`, and what it says of arguments; of others all of it, where `?` may be part of a name."""
+    return scope.partition("?") if scope.startswith("tool:") else (scope, "", "")
 
 
-def _prefixed(start: str, rests: frozenset[str]) -> frozenset[str]:
-    return frozenset(_STARS.sub("*", start + rest) for rest in rests)
-
-
-def _fits(pattern: str, name: str) -> bool:
-    """Match a pattern with `*` in time |pattern| · |name| at worst."""
-    at = mark = 0
-    star = -1
-    for _ in range((len(pattern) + 1) * (len(name) + 1)):
-        if mark == len(name):
-            return not pattern[at:].strip("*")
-        if at < len(pattern) and pattern[at] == "*":
-            star, at, resume = at, at + 1, mark
-        elif at < len(pattern) and pattern[at] == name[mark]:
-            at, mark = at + 1, mark + 1
-        elif star >= 0:
-            resume += 1
-            at, mark = star + 1, resume
-        else:
-            return False
-    return False
+def _spelled(text: str, said: str) -> str:
+    if len(said) > MAX_SAID or not said.isascii() or '"' in said or "\\" in said or " " in said:
+        raise _malformed(text, f"what it says of arguments is at most {MAX_SAID} characters, others than letters and digits as %XX")
+    try:
+        return constraints.spelled(constraints.parse(said))
+    except InvalidAction as error:
+        raise _malformed(text, error.detail) from None
 
 
 def _malformed(text: str, why: str) -> InvalidAction:

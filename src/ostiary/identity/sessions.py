@@ -13,12 +13,13 @@ from ostiary.core.ports import Credential, Ledger, PolicyEngine
 from ostiary.core.subject import Limits, Session, SessionState
 from ostiary.identity import asking
 from ostiary.identity.backing import Backing
+from ostiary.identity.constraints import Constraints, unmet
 from ostiary.identity.keeper import KIND, GuardedLedger, Keeper, Live, SessionDocument
 from ostiary.identity.keys import AGENT, PREFIXES, Key, KeyRing
 from ostiary.identity.lending import Ask, draft, draft_child
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.roster import Roster
-from ostiary.identity.scopes import matches
+from ostiary.identity.scopes import asked_of, matches
 from ostiary.identity.session_record import SessionRecord
 from ostiary.identity.standing import Standing, unfit
 from ostiary.identity.tokens import SESSION_TYPE, Signer, acting
@@ -131,15 +132,18 @@ class Sessions:
         live = self._live.get(session.id)
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
-        lent = live.lent.get(action.scope)
-        if lent is None:
-            if len(live.lent) >= MAX_LENT:
-                live.lent.clear()
-            lent = live.lent[action.scope] = any(matches(scope, action.scope) for scope in live.kept.scopes)
-        if lent:
-            return None
-        wanted = action.scope[:200]
-        return refuse("out_of_scope", f"the session was not lent `{wanted}`", remedy=f"open a session with the scope `{wanted}`")
+        lent = self._lent(live, action.scope)
+        if not lent:
+            wanted = action.scope[:200]
+            return refuse("out_of_scope", f"the session was not lent `{wanted}`", remedy=f"open a session with the scope `{wanted}`")
+        if lent[0] and action.scope == f"tool:{action.name}":
+            return _unmet(lent, action)
+        return None
+
+    def reaches(self, session: Session, action: Action) -> bool:
+        """Say whether the session was lent this action with some arguments or other, for listings."""
+        live = self._live.get(session.id)
+        return live is not None and bool(self._lent(live, action.scope))
 
     async def open(self, ask: Ask, credential: Credential | None = None) -> Opened | Refusal:
         """Open a session: recorded, stored, then usable. A refusal is recorded too. Raises Unavailable."""
@@ -397,8 +401,27 @@ class Sessions:
             raise NotFound(f"no session `{session_id[:64]}`")
         return live
 
+    def _lent(self, live: Live, wanted: str) -> tuple[Constraints, ...]:
+        """Return what the session's scopes say of the arguments of something; one that says nothing stands for all."""
+        lent = live.lent.get(wanted)
+        if lent is None:
+            if len(live.lent) >= MAX_LENT:
+                live.lent.clear()
+            found = tuple(asked_of(scope) for scope in live.kept.scopes if matches(scope, wanted))
+            lent = live.lent[wanted] = found if all(found) else ({},)
+        return lent
+
     def _view(self, live: Live) -> SessionView:
         return view(live, self._standing.of(live))
+
+
+def _unmet(lent: tuple[Constraints, ...], action: Action) -> Refusal | None:
+    """Return which argument is none that was lent."""
+    found = [unmet(each, action.arguments) for each in lent]
+    if not all(found):
+        return None
+    detail = f"the session was lent `{action.scope[:200]}` only for other values of `{found[0][:100]}`"
+    return refuse("out_of_scope", detail, remedy="open a session that was lent this value, or ask for it")
 
 
 def _chain(live: Live) -> tuple[str, tuple[str, ...]]:

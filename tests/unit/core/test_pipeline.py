@@ -52,6 +52,9 @@ class World:
             return self.standing_refusals.pop(0)
         return self._called("standing")
 
+    def reaches(self, session: Session, action: Action) -> bool:
+        return self.in_scope(session, action) is None
+
     def in_scope(self, session: Session, action: Action) -> Refusal | None:
         return self._called("in_scope")
 
@@ -159,6 +162,26 @@ async def test_identification_that_breaks_refuses(world: World) -> None:
     passage, refusal = await passed(world)
     assert refusal is not None
     assert passage.session is None
+
+
+class Cleaning(World):
+    """Its controls change the arguments, and only what was asked at first is in scope."""
+
+    def shape(self, passage: Passage) -> Refusal | None:
+        passage.action = PAY.with_arguments({**PAY.arguments, "path": "/home/alice/../bob"})
+        return None
+
+    def in_scope(self, session: Session, action: Action) -> Refusal | None:
+        return None if action is PAY else refuse("out_of_scope", "not lent")
+
+
+async def test_what_controls_make_of_an_action_must_be_in_scope_too() -> None:
+    """R-B1: cleaning `.<zero width>.` into `..` after the scope was asked opens nothing."""
+    world = Cleaning()
+    _, refusal = await passed(world)
+    assert refusal is not None
+    assert refusal.code == "out_of_scope"
+    assert [entry.decision for entry in world.entries] == ["deny"]
 
 
 @pytest.mark.parametrize("part", ["standing", "in_scope", "inspect", "shape"])
