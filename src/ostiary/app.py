@@ -27,6 +27,7 @@ from ostiary.core.ports import Change, Ports
 from ostiary.core.subject import Limits
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.card_pins import CardPins
+from ostiary.governance.lent_trust import LentTrust
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -151,6 +152,8 @@ async def open_gateway(
             policies=policies,
             engine=engine,
             approvals=approvals,
+            trust=LentTrust(people.sessions, provenance, approvals, people.record, registry=registrar, keep=flows.flush),
+            provenance=provenance,
             pins=pins,
             profiles=ToolProfiles(registrar, infer, reasons),
             cards=cards,

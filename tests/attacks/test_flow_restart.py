@@ -58,15 +58,17 @@ class House:
         """Leave in good order, and start again."""
         await self.keeper.stop()
         await self.people.stop()
+        assert self.keeper._timer is None
         return await House.open(crashed(self.people.memory))
 
     async def abandon(self) -> None:
         """Stop what a killed process would not go on doing."""
         self.people.memory.is_storing = False
+        self.keeper._is_stopped = True
         if self.keeper._timer is not None:
             self.keeper._timer.cancel()
         if self.keeper._writing is not None:
-            self.keeper._writing.cancel()
+            await asyncio.wait([self.keeper._writing])
         self.people.record.close()
         self.people.directory.close()
 
@@ -211,7 +213,7 @@ async def test_taking_back_is_not_answered_when_it_cannot_be_stored() -> None:
         await _unlend(house, one)
     assert house.ranks(one)["ann@corp.example"] == RANK["untrusted"]
     house.people.memory.is_storing = True
-    await house.keeper.stop()
+    await house.keeper.flush(one.session.id)
     house = await house.killed()
     assert house.ranks(one)["ann@corp.example"] == RANK["untrusted"]
     await house.abandon()

@@ -224,9 +224,8 @@ class Flow(RuleBasedStateMachine):
         """The one recorded act that goes down; what it took off does not come back by itself, nor does anything else go."""
         state = self.world.session.state
         self.world.provenance.declassify(self.world.session, label)
-        state.labels -= {label}
-        if label == "integrity":
-            state.integrity = Integrity.TRUSTED
+        assert self.labels - state.labels <= {label}
+        assert state.integrity is (Integrity.TRUSTED if label == "integrity" else self.integrity)
         self.labels, self.integrity = state.labels, state.integrity
 
     @rule()

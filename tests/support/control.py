@@ -16,6 +16,7 @@ from ostiary.core.registry import Agent, Group, Model, Registry, Server, User
 from ostiary.core.subject import Status
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.card_pins import CardPins
+from ostiary.governance.lent_trust import LentTrust
 from ostiary.governance.registrar import Registrar, RegistryChange
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -32,6 +33,8 @@ from ostiary.ledger.vault import LedgerKeys
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
+from ostiary.provenance.engine import Provenance
+from ostiary.provenance.keeping import FlowKeeper
 from ostiary.provenance.profile import infer
 from ostiary.provenance.reasons import reasons
 from ostiary.settings import Settings, describe
@@ -102,6 +105,12 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
     reader = ledger.reader()
     config = Settings.load(environ={}, overrides=settings)
 
+    sessions = Sessions(backing, record, signer, keys, engine)
+    provenance = Provenance(registrar)
+    sessions.on_end(provenance.forget)
+    approvals = Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}")
+    flows = FlowKeeper(store, provenance, sessions.is_over)
+    await flows.start()
     services = Services(
         settings=config,
         described=tuple(describe(environ={}, overrides=settings)),
@@ -112,13 +121,15 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         is_recording=lambda: ledger.state.is_ok,
         reader=reader,
         verify=lambda: verify(folder),
-        sessions=Sessions(backing, record, signer, keys, engine),
+        sessions=sessions,
         keys=keys,
         directory=directory,
         control=ControlPlane(keys, record),
         policies=policies,
         engine=engine,
-        approvals=Approvals(backing, url="http://127.0.0.1:8470/v1/approvals/{id}"),
+        approvals=approvals,
+        trust=LentTrust(sessions, provenance, approvals, record, registry=registrar, keep=flows.flush),
+        provenance=provenance,
         pins=ToolPins(registrar, lambda *_: (), infer),
         profiles=ToolProfiles(registrar, infer, reasons),
         cards=CardPins(registrar, lambda *_: ()),
@@ -133,6 +144,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
     try:
         yield found
     finally:
+        await flows.stop()
         await services.sessions.stop()
         reader.close()
         await ledger.close()

@@ -21,6 +21,7 @@ from ostiary.api import (
     sessions,
     stream,
     tools,
+    trust,
 )
 from ostiary.api.services import Services
 
@@ -35,6 +36,7 @@ _ROUTERS = (
     *reach.ROUTERS,
     tools.routes,
     sessions.routes,
+    trust.routes,
     policies.routes,
     approvals.routes,
     entries.routes,

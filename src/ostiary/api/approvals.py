@@ -8,6 +8,7 @@ from pydantic import Field, create_model
 
 from ostiary.api.route import After, Body, Caller, Given, Id, Limit, may, router
 from ostiary.governance.approvals import Task, arguments_of
+from ostiary.governance.lent_trust import endorsable
 
 routes = router("approvals")
 
@@ -22,6 +23,16 @@ class VoteView:
     at: float
     approves: bool
     reason: str
+    endorses: str
+    """`values` or `source` when the yes was for more than this one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsableView:
+    """`values`: these values of these arguments; `source`: what is read again at these places."""
+
+    values: dict[str, Any]
+    source: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,10 @@ class ApprovalView:
     arguments: Any
     origins: dict[str, str]
     """Where each argument came from."""
+    sources: dict[str, str]
+    """For each argument of unsafe origin, in which answer its value was seen."""
+    endorsable: EndorsableView
+    """What a yes may endorse for the rest of the session."""
     digest: str
     policies: list[str]
     policy_revision: str
@@ -57,6 +72,13 @@ class AnswerBody(Body):
     """Why. It is recorded, and on a no told to the agent."""
 
     reason: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class ApproveBody(AnswerBody):
+    """Why, and whether the yes is for more than this one call."""
+
+    endorse: Literal["values", "source"] | None = None
+    """Lend trust for the rest of the session: to the values of the unsafe arguments, or to the places they were seen in."""
 
 
 ApprovalPage: Any = create_model("ApprovalPage", items=(list[ApprovalView], ...), next=(str | None, None))
@@ -84,9 +106,9 @@ async def show_approval(id: Id, services: Given, _: Annotated[Caller, may("show"
 
 
 @routes.post("/{id}/approve")
-async def approve(id: Id, body: AnswerBody, services: Given, caller: Annotated[Caller, may("approve", "approval")]) -> ApprovalView:  # noqa: A002
+async def approve(id: Id, body: ApproveBody, services: Given, caller: Annotated[Caller, may("approve", "approval")]) -> ApprovalView:  # noqa: A002
     """Say yes to exactly this action, once. Whether the caller may is decided by the rule that held it."""
-    await services.approvals.approve(id, by=caller.name, reason=body.reason)
+    await services.trust.approve(id, by=caller.name, reason=body.reason, endorse=body.endorse or "")
     return _view(*services.approvals.show(id))
 
 
@@ -111,6 +133,8 @@ def _view(task: Task, state: str) -> ApprovalView:
         resource=task.resource,
         arguments=arguments_of(task),
         origins=dict(task.origins),
+        sources=dict(task.sources),
+        endorsable=EndorsableView(**endorsable(task)),
         digest=task.digest,
         policies=list(task.policies),
         policy_revision=task.policy_revision,
@@ -119,5 +143,5 @@ def _view(task: Task, state: str) -> ApprovalView:
         four_eyes=list(task.four_eyes),
         created_at=task.created_at,
         expires_at=task.expires_at,
-        votes=[VoteView(vote.by, vote.at, vote.approves, vote.reason) for vote in task.votes],
+        votes=[VoteView(vote.by, vote.at, vote.approves, vote.reason, vote.endorses) for vote in task.votes],
     )

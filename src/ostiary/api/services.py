@@ -9,6 +9,7 @@ from ostiary.core.ports import Ledger
 from ostiary.core.registry import Registry
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.card_pins import CardPins
+from ostiary.governance.lent_trust import LentTrust
 from ostiary.governance.registrar import Registrar
 from ostiary.governance.secrets import SealedSecrets
 from ostiary.governance.tool_pins import ToolPins
@@ -22,6 +23,7 @@ from ostiary.ledger.reader import LedgerReader
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
+from ostiary.provenance.engine import Provenance
 from ostiary.settings import Described, Settings
 
 
@@ -50,6 +52,8 @@ class Services:
     policies: PolicyStore
     engine: PolicyEngine
     approvals: Approvals
+    trust: LentTrust
+    provenance: Provenance
     pins: ToolPins
     profiles: ToolProfiles
     cards: CardPins

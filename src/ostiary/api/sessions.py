@@ -157,24 +157,24 @@ async def list_sessions(
 @routes.get("/{id}")
 async def show_session(id: Id, services: Given, caller: Annotated[Caller, may("show", "session", own=True)]) -> SessionShown:  # noqa: A002
     """Show one session."""
-    return _shown(_reach(services, caller, id))
+    return _shown(reach(services, caller, id))
 
 
 @routes.delete("/{id}")
 async def close_session(id: Id, services: Given, caller: Annotated[Caller, may("close", "session", own=True)]) -> EndedView:  # noqa: A002
     """End a session in good order, and all that was lent from it."""
-    _reach(services, caller, id)
+    reach(services, caller, id)
     return EndedView(id, await services.sessions.close(id, by=caller.name))
 
 
 @routes.post("/{id}/revoke")
 async def revoke_session(id: Id, body: RevokeBody, services: Given, caller: Annotated[Caller, may("revoke", "session")]) -> EndedView:  # noqa: A002
     """End a session now, and all that was lent from it; an open stream stops at its next piece."""
-    _reach(services, caller, id)
+    reach(services, caller, id)
     return EndedView(id, await services.sessions.revoke(id, by=caller.name, reason=body.reason))
 
 
-def _reach(services: Services, caller: Caller, session_id: str) -> SessionView:
+def reach(services: Services, caller: Caller, session_id: str) -> SessionView:
     """Return a session within reach. Raises NotFound alike for none and for somebody else's."""
     try:
         view = services.sessions.show(session_id)

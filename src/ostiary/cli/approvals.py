@@ -28,15 +28,18 @@ def show(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
 
 
 @app.command
-def approve(id: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+def approve(id: str, *, reason: str = "", endorse: Literal["values", "source"] | None = None, out: Out = PLAIN) -> None:  # noqa: A002
     """Say yes to exactly this action, once.
 
     Parameters
     ----------
     reason:
         Why, for the record.
+    endorse:
+        Lend trust for the rest of the session, so that the next such call is not held for its origins: to the `values` of the
+        unsafe arguments, or to the `source` they were seen in, when it is read again. `show` says which these are.
     """
-    _answer(id, "approve", reason, out)
+    _answer(id, "approve", reason, out, endorse=endorse)
 
 
 @app.command
@@ -51,8 +54,9 @@ def deny(id: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
     _answer(id, "deny", reason, out)
 
 
-def _answer(task: str, verb: str, reason: str, out: Any) -> None:
-    found = Client.of_place().post(f"/v1/approvals/{segment(task)}/{verb}", {"reason": reason or NO_REASON})
+def _answer(task: str, verb: str, reason: str, out: Any, **extra: str | None) -> None:
+    body: dict[str, str | None] = {"reason": reason or NO_REASON, **{key: value for key, value in extra.items() if value}}
+    found = Client.of_place().post(f"/v1/approvals/{segment(task)}/{verb}", body)
     missing = found["quorum"] - len(found["votes"])
     more = f", {missing} more needed" if found["state"] == "pending" else "; the agent may repeat the action" if verb == "approve" else ""
     out.done(f"approval {task} is {found['state']}{more}", found)

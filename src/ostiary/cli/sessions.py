@@ -1,12 +1,17 @@
 """Sessions: lend rights to an agent, see what it did with them, end it."""
 
+import sys
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, segment
+from ostiary.cli.flow import mermaid as drawing
+from ostiary.cli.flow import table
 from ostiary.cli.output import PLAIN, Out, moment
 from ostiary.cli.users import seconds
+
+Flag = Annotated[bool, Parameter(negative=())]
 
 app = App(name="session", help="Sessions: rights lent to agents.", result_action="return_value")
 
@@ -73,9 +78,72 @@ def list_(*, agent: str = "", user: str = "", ended: bool = False, out: Out = PL
 
 
 @app.command
-def show(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
-    """Show one session."""
-    out.one(_shown(Client.of_place().get(f"/v1/sessions/{segment(id)}"), out))
+def show(id: str, *, flow: Flag = False, mermaid: Flag = False, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+    """Show one session; with `--flow` where each value in it came from.
+
+    Parameters
+    ----------
+    flow:
+        Each value, its origin and its source; values only for who may see content, and that is recorded.
+    mermaid:
+        The same as a drawing, in Mermaid.
+    why:
+        Why you look, for the record.
+    """
+    client, path = Client.of_place(), f"/v1/sessions/{segment(id)}"
+    if not flow and not mermaid:
+        found = _shown(client.get(path), out)
+        lent = [each for each in client.get(f"{path}/lent")["items"] if not each["revoked"]]
+        out.one({**found, "lent": lent if out.json else [f"{each['kind']} {each['name']}" for each in lent]})
+        return
+    found = client.get(f"{path}/flow", why=why)
+    if mermaid:
+        sys.stdout.write("\n".join(drawing(found)) + "\n")
+    elif out.json:
+        out.one(found)
+    else:
+        table(found, out)
+
+
+@app.command
+def lend(id: str, name: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+    """Lend trust, for this session, to one object (`the name, number or address the user gives it`) or one answer (`mail/read id=7`).
+
+    Parameters
+    ----------
+    name:
+        As the agent asks for it. Values read there from now on count as lent.
+    reason:
+        Why, for the record.
+    """
+    found = Client.of_place().post(f"/v1/sessions/{segment(id)}/lent", {"name": name, "reason": reason})
+    out.done(f"trust is lent to {found['kind']} `{found['name']}`; it counts when it is read from now on", found)
+
+
+@app.command
+def unlend(id: str, name: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+    """Take trust back, whoever lent it, the user's own words too: it counts no more from the next action on.
+
+    Parameters
+    ----------
+    name:
+        As `ostiary session show ID` names it.
+    """
+    found = Client.of_place().call("DELETE", f"/v1/sessions/{segment(id)}/lent", query={"name": name, "why": why})
+    out.done(f"trust in `{name}` is taken back", found)
+
+
+@app.command
+def declassify(id: str, label: str, *, reason: str, out: Out = PLAIN) -> None:  # noqa: A002
+    """Take a confidentiality label off a session; `integrity` calls it trusted again.
+
+    Parameters
+    ----------
+    reason:
+        Why, for the record.
+    """
+    Client.of_place().post(f"/v1/sessions/{segment(id)}/declassify", {"label": label, "reason": reason})
+    out.done(f"`{label}` is off session {id}", {"session": id, "declassified": label})
 
 
 @app.command

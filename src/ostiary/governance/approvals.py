@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ostiary.controls.budgets import take
@@ -38,6 +38,8 @@ class Vote:
     at: float
     approves: bool
     reason: str
+    endorses: str = ""
+    """What the yes is for beyond this one call: `values` or `source`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Task:
     expires_at: float
     votes: tuple[Vote, ...] = ()
     used: bool = False
+    sources: dict[str, str] = field(default_factory=dict)
+    """For each argument of unsafe origin, where its value was seen."""
 
     def state(self, now: float) -> str:
         """Say where the task stands."""
@@ -139,18 +143,18 @@ class Approvals:
             raise NotFound(f"there is no approval `{task_id[:64]}`")
         return task, task.state(self._backing.now())
 
-    async def approve(self, task_id: str, *, by: str, reason: str) -> Task:
+    async def approve(self, task_id: str, *, by: str, reason: str, endorse: str = "") -> Task:
         """Say yes. Raises NotFound, Conflict when it is no longer open, Invalid for somebody who may not or no reason."""
-        return await self._vote(task_id, by, reason, approves=True)
+        return await self._vote(task_id, by, reason, approves=True, endorses=endorse)
 
     async def deny(self, task_id: str, *, by: str, reason: str) -> Task:
         """Say no: one no ends the task. Raises as `approve` does."""
         return await self._vote(task_id, by, reason, approves=False)
 
-    async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool) -> Task:
+    async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool, endorses: str = "") -> Task:
         self._check_vote(task_id, by, reason)
         task, _ = self.show(task_id)
-        vote = Vote(by, self._backing.now(), approves, reason.strip())
+        vote = Vote(by, self._backing.now(), approves, reason.strip(), endorses)
         await self._backing.ledger.append(self._entry(task, vote))
         # The record took time: another vote, the deadline or a retired approver may have come first.
         self._check_vote(task_id, by, reason)
@@ -223,6 +227,7 @@ class Approvals:
             origins=dict(passage.origins.arguments),
             created_at=now,
             expires_at=now + expires_s,
+            sources=dict(passage.origins.sources),
         )
 
     async def _keep(self, task: Task) -> None:
@@ -289,7 +294,11 @@ class Approvals:
             policies=task.policies,
             policy_revision=task.policy_revision,
             approval=task.id,
-            parts=(Part("reason", vote.reason.encode()), Part("arguments", task.arguments.encode())),
+            parts=(
+                Part("reason", vote.reason.encode()),
+                Part("arguments", task.arguments.encode()),
+                *([Part("endorses", vote.endorses.encode())] if vote.endorses else []),
+            ),
         )
 
 

@@ -241,6 +241,10 @@ class Sessions:
         live = self._live.get(session_id)
         return live.session if live else None
 
+    async def store(self, session_id: str) -> None:
+        """Store a session as it is now, for who changed its state by a recorded act. Raises NotFound, Unavailable."""
+        await self._keeper.write(self._known(session_id), Live.ahead)
+
     async def stop(self) -> None:
         """Store all sessions exactly. Raises Unavailable."""
         await self._keeper.rest()

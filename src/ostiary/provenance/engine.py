@@ -16,6 +16,7 @@ from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried
 from ostiary.provenance.lending import lend
 from ostiary.provenance.meaning import Meanings
 from ostiary.provenance.profile import is_naming
+from ostiary.provenance.showing import Shown, shown
 from ostiary.provenance.store import Source
 from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
@@ -131,20 +132,25 @@ class Provenance:
         """Return what trust is or was lent to in the session."""
         return self._flow(session).all_lent()
 
-    def endorse(self, session: Session, action: Action, lent: Lent = PLAN) -> None:
-        """Lend trust, for this session, to the unsafe values of an action a person approved as a plan, not as one call."""
+    def endorse(self, session: Session, action: Action, lent: Lent = PLAN, names: frozenset[str] | None = None) -> None:
+        """Lend trust, for this session, to the unsafe values of an action a person approved as a plan, not as one call.
+
+        `names` are the arguments the person was shown as unsafe; of others nothing is lent.
+        """
         origins, flow = self.trace(session, action), self._flow(session)
         flow.add(lent)
         server, source = _server_of(action), flow.index.source("lent", lent.name)
         rules = self._meanings.properties(self._source.registry.tools.get(action.name))
-        for name in origins.unsafe & action.arguments.keys():
+        for name in origins.unsafe & action.arguments.keys() & (origins.unsafe if names is None else names):
             for leaf in leaves(name, action.arguments[name], rules.get(name, {})):
                 flow.index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
         self._changed(session.id)
 
     def declassify(self, session: Session, label: str) -> None:
-        """Take a label off what this session is known to have met, as a person decided."""
-        flow = self._flow(session)
+        """Take a label off a session, or give it its integrity back, as a person decided and the record says."""
+        flow, state = self._flow(session), session.state
+        state.labels -= {label}
+        state.integrity = Integrity.TRUSTED if label == INTEGRITY else state.integrity
         integrity = Integrity.TRUSTED if label == INTEGRITY else flow.label.integrity
         flow.label = Label(integrity, flow.label.confidentiality - {label})
         self._changed(session.id)
@@ -186,16 +192,9 @@ class Provenance:
             flow.label |= UNTRUSTED
             raise
 
-    def describe(self, session: Session) -> list[dict[str, Any]]:
-        """Return each trusted value known in the session with its origin and source, for `session show --flow`."""
-        known: dict[tuple[str, str, str], None] = {}
-        for key, source in self._flow(session).index.values():
-            kind, _, value = key.partition(":")
-            known[(_KINDS.get(kind, "identifier" if kind[:1] == "#" else "value"), value, f"{source.origin}|{source.name}")] = None
-        return [
-            {"kind": kind, "value": value, "origin": place.partition("|")[0], "source": place.partition("|")[2]}
-            for kind, value, place in known
-        ]
+    def shown(self, session: Session) -> Shown:
+        """Return where each value known in the session came from."""
+        return shown(self._flow(session))
 
     def _values(self, flow: Flow, passage: Passage, source: Server | None, profile: Profile | None, content: Any) -> bool:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""
@@ -294,21 +293,6 @@ def _doubt(tool: str, origins: dict[str, str], control: dict[str, str], sources:
 
 def _nobody(_: str) -> None:
     """Nobody keeps what changes."""
-
-
-_KINDS = {
-    "r": "link to read",
-    "e": "e-mail",
-    "u": "link",
-    "i": "account",
-    "d": "date",
-    "D": "date",
-    "h": "time",
-    "t": "phone",
-    "n": "number",
-    "w": "text",
-    "x": "text",
-}
 
 
 def _server_of(action: Action) -> str:

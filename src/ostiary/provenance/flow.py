@@ -10,6 +10,7 @@ from ostiary.core.subject import Integrity
 from ostiary.provenance import absorbing
 from ostiary.provenance.labels import Label
 from ostiary.provenance.store import ValueIndex, pack
+from ostiary.provenance.tracing import plain_key
 
 MAX_LENT = 64
 """Objects, plans and sources a person may lend trust to in one session."""
@@ -77,8 +78,17 @@ class Flow:
             key: lent.name
             for lent in self.lent.values()
             if lent.kind == "object" and not lent.is_revoked
-            for key in (*absorbing.keys_of(lent.name, "", ""), *absorbing.keys_of(lent.name, "id", ""))
+            for key in object_keys(lent.name)
         }
+
+
+def object_keys(value: Any) -> list[str]:
+    """Return the keys an object is called by: its words as they stand (`077` is not 77), an address or account in canonical form."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return []
+    text = str(value)
+    canonical = [key for key in absorbing.keys_of(text, "", "") if key[:2] in {"e:", "u:", "i:"}]
+    return [f"w:{plain_key(text)}", *canonical]
 
 
 def snapshot(flow: Flow) -> tuple[dict[str, Any], dict[str, Any]]:

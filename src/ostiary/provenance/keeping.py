@@ -43,6 +43,7 @@ class FlowKeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._swept_at = time.monotonic()
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Take up every stored flow; one that cannot be read leaves its session forgetful. Raises Unavailable."""
@@ -64,6 +65,7 @@ class FlowKeeper:
 
     async def stop(self) -> None:
         """Write all that waits, on the way out. Raises Unavailable."""
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -80,7 +82,7 @@ class FlowKeeper:
         self._schedule()
 
     def _schedule(self, after_s: float | None = None) -> None:
-        if self._timer is None and self._due and (self._writing is None or self._writing.done()):
+        if self._timer is None and self._due and not self._is_stopped and (self._writing is None or self._writing.done()):
             wait_s = max(0.0, min(self._due.values()) - time.monotonic()) if after_s is None else after_s
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from ostiary.core.action import Action, Origins
 from ostiary.provenance import absorbing, forms
-from ostiary.provenance.flow import Flow
+from ostiary.provenance.flow import Flow, object_keys
 from ostiary.provenance.profile import is_naming
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tracing import READABLE, links
@@ -49,7 +49,7 @@ def _lend_named(flow: Flow, action: Action, content: Any, place: str) -> None:
 
     A search for its name does not do: what is found may be anybody's.
     """
-    asked = [key for name, value in action.arguments.items() if is_naming(name) for key in absorbing.keys_of(value, name, "")]
+    asked = [key for name, value in action.arguments.items() if is_naming(name) for key in object_keys(value)]
     name = next((flow.keys[key] for key in asked if key in flow.keys), None)
     if name is None:
         lent = flow.lent.get(place)

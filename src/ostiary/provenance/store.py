@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -256,6 +256,11 @@ class ValueIndex:
         for known in (self._own, self._trusted.old, self._trusted.young):
             for key, number in known.items():
                 yield key, self.sources[number]
+
+    def texts(self) -> "Counter[Source]":
+        """Return how many tokens of somebody's text are known of each source."""
+        numbers = Counter(self._seen.old.values()) + Counter(self._seen.young.values())
+        return Counter({self.sources[number]: count for number, count in numbers.items()})
 
     def amounts(self) -> "deque[Decimal]":
         """Return the newest trusted amounts, for computing sums again: the user's and the latest vouched ones."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ostiary.provenance.flow import Lent
+from ostiary.provenance.showing import ShownValue
 from tests.support.provenance import World, structured, text
 
 IBAN = "GB29NWBK60161331926819"
@@ -224,8 +225,11 @@ def test_a_place_is_told_shortly_and_stays_bounded() -> None:
 def test_the_flow_can_be_shown() -> None:
     """R-H3: where each trusted value came from."""
     world = World("pay bob@example.com 100")
-    shown = world.provenance.describe(world.session)
-    assert {"kind": "e-mail", "value": "bob@example.com", "origin": "user", "source": "the user's request"} in shown
+    world.answer("mail/read", text("hello there everybody"), id="1")
+    shown = world.provenance.shown(world.session)
+    assert ShownValue("e-mail", "bob@example.com", "user", "the user's request") in shown.values
+    assert [(each.name, each.origin, each.tokens) for each in shown.sources][-1] == ("mail/read id=1", "untrusted", 2)
+    assert not shown.is_forgetful
 
 
 def test_an_ended_session_is_forgotten() -> None:
