@@ -179,7 +179,7 @@ async def test_an_endorsement_is_for_what_was_shown_in_one_session(tmp_path: Pat
         await plane.services.trust.unlend(session.id, f"approval {task}", by="alice", at=1.0)
         assert origin(plane, session, ANN) == "untrusted"
         async with plane.client("auditor") as client:
-            found = [entry["action"] for entry in (await client.get("/v1/entries?limit=500")).json()["items"]]
+            found = [entry["action"] for entry in (await client.get("/v1/audit?limit=500")).json()["items"]]
         assert found.index("unlend_trust") < found.index("endorse_trust") < found.index("approve")
 
 

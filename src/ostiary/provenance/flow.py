@@ -75,10 +75,7 @@ class Flow:
 
     def _find_keys(self) -> None:
         self.keys = {
-            key: lent.name
-            for lent in self.lent.values()
-            if lent.kind == "object" and not lent.is_revoked
-            for key in object_keys(lent.name)
+            key: lent.name for lent in self.lent.values() if lent.kind == "object" and not lent.is_revoked for key in object_keys(lent.name)
         }
 
 
