@@ -10,6 +10,7 @@ from ostiary.core.subject import Integrity, Session
 from ostiary.governance.approvals import Approvals, Task, arguments_of
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.sessions import Sessions
+from ostiary.provenance.asked import deeds_of
 from ostiary.provenance.engine import Provenance
 from ostiary.provenance.flow import Lent
 from ostiary.provenance.labels import INTEGRITY
@@ -124,7 +125,7 @@ class LentTrust:
             self._provenance.endorse(session, action, Lent(f"approval {task.id}", "plan", by, at, reason), frozenset(task.sources))
         else:
             for place in shown:
-                self._provenance.lend(session, Lent(place, "source", by, at, reason))
+                self._provenance.lend(session, Lent(place, "source", by, at, reason, deeds=tuple(sorted(deeds_of(task.action)))))
         await self._keep(task.session)
 
     async def _event(self, session: Session, verb: str, detail: Mapping[str, Any], by: str) -> None:

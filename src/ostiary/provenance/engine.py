@@ -1,6 +1,7 @@
 """The information flow of every session: origins for each action, labels and values from each answer."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing, narrowing
-from ostiary.provenance.asked import is_asked, only_spends
+from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
@@ -80,7 +81,7 @@ class Provenance:
         for name in tracer.together(action.arguments, sources.keys()) if sources else ():
             control[name] = origins[name] = "user"
             sources.pop(name)
-        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds):
+        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds | flow.deeds):
             _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
@@ -138,7 +139,7 @@ class Provenance:
         `names` are the arguments the person was shown as unsafe; of others nothing is lent.
         """
         origins, flow = self.trace(session, action), self._flow(session)
-        flow.add(lent)
+        flow.add(replace(lent, deeds=tuple(sorted(deeds_of(action.name.rpartition("/")[2])))))
         server, source = _server_of(action), flow.index.source("lent", lent.name)
         rules = self._meanings.properties(self._source.registry.tools.get(action.name))
         for name in origins.unsafe & action.arguments.keys() & (origins.unsafe if names is None else names):

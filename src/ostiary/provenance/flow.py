@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ostiary.core.errors import Conflict, NotFound
@@ -27,6 +27,8 @@ class Lent:
     at: float = 0.0
     reason: str = ""
     is_revoked: bool = False
+    deeds: tuple[str, ...] = ()
+    """What it asks to be done, of the deeds that must be asked for: of the approved call, of the object's text once it was read."""
 
 
 @dataclass(slots=True)
@@ -45,13 +47,22 @@ class Flow:
     """By name, the revoked ones too: what a person took back is not lent again by the user's words."""
     keys: dict[str, str] = field(default_factory=dict)
     """Keys of the objects trust is lent to now, with their names."""
+    deeds: frozenset[str] = frozenset()
+    """What everything that trust is lent to asks to be done."""
 
     def add(self, lent: Lent) -> None:
         """Lend trust to one more thing. Raises Conflict past the limit."""
         if lent.name not in self.lent and len(self.lent) >= MAX_LENT:
             raise Conflict(f"trust is lent to {MAX_LENT} things in this session already", remedy="open a session for the rest")
         self.lent[lent.name] = lent
-        self._find_keys()
+        self._take_stock()
+
+    def speaks(self, name: str, deeds: set[str]) -> None:
+        """Note what an object that trust is lent to asks to be done."""
+        lent = self.lent[name]
+        if not deeds.issubset(lent.deeds):
+            self.lent[name] = replace(lent, deeds=tuple(sorted(deeds.union(lent.deeds))))
+            self._take_stock()
 
     def revoke(self, name: str, by: str, at: float, reason: str) -> Lent:
         """Take trust back: nothing that was lent under this name is lent any more. Raises NotFound."""
@@ -60,7 +71,7 @@ class Flow:
             raise NotFound(f"no trust is lent to `{name[:64]}` in this session", remedy="ostiary session show ID")
         self.lent[name] = revoked = Lent(name, known.kind, by, at, reason, is_revoked=True)
         self.index.distrust(self.index.source("lent", name))
-        self._find_keys()
+        self._take_stock()
         return revoked
 
     def all_lent(self) -> list[Lent]:
@@ -73,7 +84,8 @@ class Flow:
         lent = self.lent.get(name)
         return lent is not None and lent.is_revoked
 
-    def _find_keys(self) -> None:
+    def _take_stock(self) -> None:
+        self.deeds = frozenset(deed for lent in self.lent.values() if not lent.is_revoked for deed in lent.deeds)
         self.keys = {
             key: lent.name for lent in self.lent.values() if lent.kind == "object" and not lent.is_revoked for key in object_keys(lent.name)
         }
@@ -122,7 +134,7 @@ def unpacked(dumped: bytes) -> Flow:
             answers=int(state["answers"]),
         )
         for each in state["lent"][:MAX_LENT]:
-            flow.add(Lent(**each))
+            flow.add(Lent(**{**each, "deeds": tuple(each.get("deeds", ()))}))
     except (KeyError, TypeError, AttributeError, Conflict) as error:
         raise ValueError(f"not the values of a session: {error}") from error
     return flow

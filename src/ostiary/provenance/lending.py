@@ -4,10 +4,12 @@ from typing import Any
 
 from ostiary.core.action import Action, Origins
 from ostiary.provenance import absorbing, forms
+from ostiary.provenance.asked import deeds_in
 from ostiary.provenance.flow import Flow, object_keys
 from ostiary.provenance.profile import is_naming
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tracing import READABLE, links
+from ostiary.provenance.words import fold, tokens
 
 MAX_SCANNED = 8_192
 """Characters of one answer that are searched for values to lend; a longer answer lends nothing."""
@@ -58,6 +60,7 @@ def _lend_named(flow: Flow, action: Action, content: Any, place: str) -> None:
         name = place
     source = flow.index.source("lent", name)
     for text in _texts(flow.index, content):
+        flow.speaks(name, deeds_in(text, map(fold, tokens(text))))
         flow.index.trust([key for found in forms.scan(text) for key in found.keys], source)
 
 
