@@ -64,7 +64,7 @@ from ostiary.provenance.profile import infer
 from ostiary.provenance.reasons import reasons
 from ostiary.settings import Described, Settings
 from ostiary.storage.keyring import Keyring
-from ostiary.storage.ledger_files import verify
+from ostiary.storage.ledger_files import ledger_size, verify
 from ostiary.storage.sqlite import SqliteStateStore
 from ostiary.storage.sqlite_ledger import SqliteLedgerStore
 
@@ -135,6 +135,7 @@ async def open_gateway(
         dialler = McpDialler(http, secrets, lambda server: pin.key if (pin := registrar.registry.pin_of(server)) else "")
         mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
         closing.push_async_callback(mcp.close)
+        registrar.subscribe(mcp.upstreams.forget_undeclared)
         services = Services(
             settings=settings,
             described=described,
@@ -197,10 +198,10 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
     store = SqliteStateStore(data / "state.db", keyring.derive("state"))
     closing.callback(store.close)
     clock = Clock()
+    _check_size(store, data)
     ledger = _ledger(settings, data, keys, clock)
     await ledger.start()
     closing.push_async_callback(ledger.close)
-    _check_size(store, ledger, data)
     closing.push_async_callback(_remember_size, store, ledger)
     await _remember_size(store, ledger)
     reader = ledger.reader()
@@ -231,17 +232,21 @@ def _a2a(  # noqa: PLR0917 - each part once, in the order it was made
     return A2aDoor(operations, people.signer.sign_detached, base_url=settings.server.public_url, own_url=url)
 
 
-def _check_size(store: SqliteStateStore, ledger: Ledger, data: Path) -> None:
-    """Refuse a ledger that is older than the state beside it: cut, restored from a backup, or begun anew. Raises CheckpointMismatch."""
+def _check_size(store: SqliteStateStore, data: Path) -> None:
+    """Refuse a ledger that is older than the state beside it: cut, restored from a backup, or begun anew. Raises CheckpointMismatch.
+
+    It only looks: what was put there by mistake stays as it is.
+    """
+    size = ledger_size(data / "ledger")
     known = int(store.load(SIZE_KIND).get("entries", b"-1"))
-    if known < 0 < ledger.size:
+    if known < 0 < size:
         raise CheckpointMismatch(
-            f"the ledger in `{data / 'ledger'}` has {ledger.size} entries, and `{data / 'state.db'}` is new or empty",
+            f"the ledger in `{data / 'ledger'}` has {size} entries, and `{data / 'state.db'}` is new or empty",
             remedy="restore the whole data folder from one backup",
         )
-    if ledger.size < known:
+    if size < known:
         raise CheckpointMismatch(
-            f"the ledger in `{data / 'ledger'}` has {ledger.size} entries, and this gateway has written at least {known}",
+            f"the ledger in `{data / 'ledger'}` has {size} entries, and this gateway has written at least {known}",
             remedy="restore the whole data folder from one backup",
         )
 

@@ -4,11 +4,18 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ostiary.app import open_gateway
 from ostiary.connectors import mcp_stdio
+from ostiary.core.errors import NotFound, UpstreamUnavailable
 from ostiary.core.registry import Server
+from ostiary.governance.registrar import RegistryChange
+from ostiary.protocols.mcp.upstream import Connection, Deaf, Offer
+from ostiary.settings import Settings
+from tests.support.controls import session
 from tests.support.mcp_shaped import Caller, code_of
 from tests.support.mcp_upstream import Gateway, gateway
 
@@ -198,3 +205,46 @@ def _is_alive(pid: int) -> bool:
             return False
         return not Path("/proc/self").exists()
     return status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("becomes", ["retired", "declared anew"])
+async def test_a_server_that_is_no_longer_registered_as_it_was_ends_at_once(tmp_path: Path, becomes: str) -> None:
+    """R-B5, R-P3: the child of a retired or re-declared server does not live on; what comes next is started anew."""
+    async with open_gateway(Settings.load(environ={}), tmp_path) as running:
+        registrar, upstreams = running.services.registrar, running.mcp.upstreams
+        await registrar.change([RegistryChange("servers", "s", _server())], by="operator")
+        shared = await upstreams.shared("s")
+        own = await upstreams.private("s", "owner", session(), offer=Offer(), outside=Deaf())
+        pids = [connection._process.pid for connection in (shared, own)]  # type: ignore[attr-defined]
+        assert all(map(_is_alive, pids))
+        changed = None if becomes == "retired" else _server(environment={"A": "b"})
+        await registrar.change([RegistryChange("servers", "s", changed)], by="operator")
+        async with asyncio.timeout(10):
+            while any(map(_is_alive, pids)):
+                await asyncio.sleep(0.02)
+        assert not shared.is_open
+        if changed is None:
+            with pytest.raises(NotFound):
+                await upstreams.shared("s")
+        else:
+            again = await upstreams.shared("s")
+            assert again._process.pid not in pids  # type: ignore[attr-defined]
+
+
+async def test_a_server_retired_while_it_is_being_started_is_not_kept(tmp_path: Path) -> None:
+    """R-B5: the window between starting a child and keeping it leaves none behind."""
+    async with open_gateway(Settings.load(environ={}), tmp_path) as running:
+        registrar, upstreams = running.services.registrar, running.mcp.upstreams
+        await registrar.change([RegistryChange("servers", "s", _server())], by="operator")
+        opened: list[Any] = []
+        dial = upstreams._dial
+
+        async def slow(server: Server, **rest: Any) -> Connection:
+            opened.append(await dial(server, **rest))
+            await registrar.change([RegistryChange("servers", "s", None)], by="operator")
+            return opened[0]  # type: ignore[no-any-return]
+
+        upstreams._dial = slow
+        with pytest.raises(UpstreamUnavailable, match="changed a moment ago"):
+            await upstreams.shared("s")
+        assert not _is_alive(opened[0]._process.pid)

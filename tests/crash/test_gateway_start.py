@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Damage, int, str]] = {
     "a folder for state": (folder_for_state, 2, "restore it from a backup"),
     "garbage for the ledger": (garbage("ledger/ledger.db"), 1, "cannot be read"),
     "half the ledger": (cut("ledger/ledger.db", 8192), 1, "cannot be read"),
-    "an empty ledger": (cut("ledger/ledger.db", 0), 1, "restore the newest backup that verifies"),
+    "an empty ledger": (cut("ledger/ledger.db", 0), 1, "restore the whole data folder"),
     "no ledger": (lambda data: shutil.rmtree(data / "ledger"), 1, "restore the whole data folder"),
     "an old ledger": (old_ledger, 1, "restore the whole data folder"),
     "no origin": (gone("ledger.origin"), 1, "restore it from the backup"),

@@ -1,7 +1,7 @@
 """Sessions: what users lent to agents, and ending it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import Field, create_model
@@ -94,6 +94,8 @@ class SessionShown:
     idle_s: float | None
     roles: list[str] | None
     """Which roles of the principals count; none named is all."""
+    counted: Literal["exactly", "at most"]
+    """`at most` after the gateway was killed while the session worked: its counters then stand at or above what was used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,4 +224,5 @@ def _shown(view: SessionView) -> SessionShown:
         approvals=view.approvals,
         idle_s=view.idle_s,
         roles=None if view.roles is None else list(view.roles),
+        counted="at most" if view.is_estimate else "exactly",
     )

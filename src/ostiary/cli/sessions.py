@@ -169,4 +169,6 @@ def _shown(session: dict[str, Any], out: Any) -> dict[str, Any]:
     if out.json:
         return session
     times = {at: moment(session[at]) for at in ("opened_at", "expires_at")}
+    if session["counted"] != "exactly":
+        times |= {counter: f"at most {session[counter]}" for counter in ("actions", "denied", "spent")}
     return {**session, **times, "chain": " → ".join(session["chain"])}

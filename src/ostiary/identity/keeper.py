@@ -67,6 +67,8 @@ class SessionDocument:
     """How long it may do nothing before it is over; None is as long as it lives."""
     seen_at: float = 0.0
     """When it last did something, as of the last write."""
+    is_estimate: bool = False
+    """A crash caught it at work, so its counters may stand above what was used."""
 
 
 @dataclass(slots=True, eq=False)

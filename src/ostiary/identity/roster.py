@@ -1,5 +1,6 @@
 """Every session that is known, by id, by the key it was opened with, and by kinship: what was lent from what."""
 
+from dataclasses import replace
 from typing import Final
 
 from ostiary.core.decision import Refusal, refuse
@@ -24,7 +25,8 @@ class Roster:
         self._implicit: dict[str, Live] = {}
         self._of: dict[str, dict[str, Live]] = {}
         for document in sorted(backing.load(KIND, SessionDocument).values(), key=lambda each: each.depth):
-            self.adopt(document, recover(document, backing.registry))
+            caught = replace(document, is_estimate=document.is_estimate or document.at_work)
+            self.adopt(caught, recover(document, backing.registry))
 
     def adopt(self, document: SessionDocument, state: SessionState) -> Live:
         """Take a session up beside what it was lent from."""

@@ -39,6 +39,8 @@ class SessionView:
     approvals: int
     roles: tuple[str, ...] | None
     idle_s: float | None
+    is_estimate: bool
+    """The counters are at most what was used: the gateway was killed while it worked."""
 
 
 def view(live: Live, refusal: Refusal | None) -> SessionView:
@@ -71,4 +73,5 @@ def view(live: Live, refusal: Refusal | None) -> SessionView:
         approvals=state.approvals,
         roles=None if kept.roles is None else tuple(sorted(kept.roles)),
         idle_s=kept.idle_s,
+        is_estimate=kept.is_estimate,
     )

@@ -21,6 +21,15 @@ def ledger_directory(path: Path) -> Path:
     return inner if inner.is_dir() and not (path / "ledger.db").exists() else path
 
 
+def ledger_size(directory: Path) -> int:
+    """Return how many entries a ledger directory holds, looking only: nothing is made or mended. Raises LedgerTampered."""
+    source = SqliteLedgerSource(directory)
+    try:
+        return source.size()
+    finally:
+        source.close()
+
+
 def open_reader(path: Path, keys: LedgerKeys | None = None) -> LedgerReader:
     """Open a data directory for reading, beside a running gateway or offline. Raises NotFound, or LedgerTampered."""
     directory = ledger_directory(path)

@@ -181,6 +181,7 @@ class Upstreams:
             if connection is not None:
                 await self._drop_server(name)
             connection = await self._open(name, "", modern=None, offer=Offer(), outside=_Changes(self, name))
+            await self._still(name, server, connection)
             connection.is_shared = True
             self._shared[name], self._declared[name] = connection, server
             if _announces_changes(connection.hello):
@@ -208,9 +209,11 @@ class Upstreams:
                 return connection
             self._check_room(key, session)
             self._holders[key] = (session.subject.actor.name, session.id)
+            server = self.server(name)
             try:
                 modern = prefers_modern and newest.is_modern
                 connection = await self._open_either(name, owner, modern=modern, offer=offer, outside=outside)
+                await self._still(name, server, connection)
             except BaseException:
                 self._holders.pop(key, None)
                 raise
@@ -276,6 +279,12 @@ class Upstreams:
         except WrongEra:
             return await self._open(name, owner, modern=True, offer=offer, outside=outside)
 
+    async def _still(self, name: str, server: Server, connection: Connection) -> None:
+        """Close a connection that was opened while its server was retired or declared anew. Raises UpstreamUnavailable."""
+        if self._source.registry.servers.get(name) is not server:
+            await connection.close()
+            raise UpstreamUnavailable(f"server `{name}` was changed a moment ago; try again")
+
     def _check_room(self, key: tuple[str, str], session: Session) -> None:
         """Leave room for others: one agent holds half of all connections and processes at most, over all its sessions."""
         agent, held = session.subject.actor.name, {each: holder for each, holder in self._holders.items() if each != key}
@@ -305,7 +314,9 @@ class Upstreams:
 
     def forget_undeclared(self, registry: Registry) -> None:
         """Close what leads to servers that are no longer registered as they were."""
-        for name in [name for name, server in self._declared.items() if registry.servers.get(name) is not server]:
+        changed = [name for name, server in self._declared.items() if registry.servers.get(name) is not server]
+        for name in changed:
+            self._failures.pop((name, ""), None)
             self.spawn(self._drop_server(name))
 
 
