@@ -55,7 +55,7 @@ def errors() -> Iterator[str]:
 def cli() -> Iterator[str]:
     """Every command with its options."""
     yield "# Command line"
-    yield "`ostiary [--data DIR] [--url URL] COMMAND …`. Every command takes `--json` (one object, or one a line for lists) and `--help`."
+    yield "`ostiary [--data DIR] [--url URL] COMMAND …`. Every command takes `--json` (one object, or one a line for lists), `--field NAME` (only that field, for scripts) and `--help`."
     yield (
         "\n`--data DIR` names the gateway's data directory (default `ostiary-data`, or `$OSTIARY_DATA`). On that machine commands use the "
         "operator key in it. Elsewhere: `--url URL` before the command or `$OSTIARY_URL`, with an operator key in `$OSTIARY_TOKEN` and, for "

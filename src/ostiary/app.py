@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ostiary.api import Services, create_api
 from ostiary.boundaries.agent_model import AgentModel
@@ -19,12 +20,13 @@ from ostiary.connectors.http_pool import PoolLimits
 from ostiary.connectors.mcp_http import McpDialler
 from ostiary.controls.control_set import ControlOptions, ControlSet
 from ostiary.controls.tool_definition import findings
+from ostiary.core.action import Action
 from ostiary.core.clock import Clock
 from ostiary.core.errors import CheckpointMismatch, Corrupt
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Pipeline
 from ostiary.core.ports import Change, Ports
-from ostiary.core.subject import Limits
+from ostiary.core.subject import Limits, Session
 from ostiary.governance.approvals import Approvals
 from ostiary.governance.card_pins import CardPins
 from ostiary.governance.lent_trust import LentTrust
@@ -57,6 +59,7 @@ from ostiary.protocols.mcp.door import METADATA, McpDoor
 from ostiary.protocols.mcp.preview import Preview
 from ostiary.protocols.oauth import OAuthDoor
 from ostiary.protocols.openai.door import OpenAiDoor
+from ostiary.protocols.proxies import Proxies
 from ostiary.protocols.wire import Call
 from ostiary.provenance.engine import Provenance
 from ostiary.provenance.keeping import FlowKeeper
@@ -167,10 +170,14 @@ async def open_gateway(
         closing.push_async_callback(a2a.close)
         oauth = OAuthDoor(people.sessions, people.directory, people.signer, people.keys, people.record)
         models = AgentModel(pipeline, registrar, http, secrets)
+
+        def may_see(session: Session, action: Action) -> bool:
+            return people.sessions.in_scope(session, action) is None and engine.may_see(session, action)
+
         doors: dict[str, Door] = {
             "mcp": mcp,
-            "openai": OpenAiDoor(models, engine.may_see),
-            "anthropic": AnthropicDoor(models, engine.may_see),
+            "openai": OpenAiDoor(models, may_see),
+            "anthropic": AnthropicDoor(models, may_see),
             "a2a": a2a,
             "oauth": oauth,
             ".well-known": _well_known(mcp, oauth),
@@ -178,8 +185,11 @@ async def open_gateway(
             "metrics": _metrics_page(metrics),
         }
         server = settings.server
-        hosts, origins = frozenset({server.host, *server.allowed_hosts}), frozenset(server.allowed_origins)
-        yield Gateway(Edge(doors, create_api(services), hosts=hosts, origins=origins), services, pipeline, mcp, a2a, metrics, is_first_run)
+        public = urlsplit(server.public_url)
+        hosts = frozenset({server.host, *filter(None, [public.hostname]), *server.allowed_hosts})
+        origins = frozenset({*([f"{public.scheme}://{public.netloc}"] if public.netloc else []), *server.allowed_origins})
+        edge = Edge(doors, create_api(services), hosts=hosts, origins=origins, proxies=Proxies(server.trusted_proxies))
+        yield Gateway(edge, services, pipeline, mcp, a2a, metrics, is_first_run)
 
 
 @dataclass(frozen=True, slots=True)

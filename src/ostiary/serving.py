@@ -58,7 +58,8 @@ async def serve(
             serving = loop.create_task(listener.serve_forever([bound]))
             while not (listener.started or serving.done()):  # noqa: ASYNC110 - uvicorn offers no event for it
                 await asyncio.sleep(0.01)
-            _write_address(data, url, _trusted(data, tls, development=development_tls))
+            here = url if tls else f"http://{_for_url(server.host)}:{bound.getsockname()[1]}"
+            _write_address(data, here, _trusted(data, tls, development=development_tls))
             _settle_memory()
             if ready is not None:
                 ready(url, gateway)

@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -41,9 +42,11 @@ class ServerSettings(_Section):
     public_url: str = ""
     """The address agents and approvers use, when it is not the one listened on (behind a proxy)."""
     allowed_hosts: list[str] = []
-    """Host names accepted in the Host header, beside the one listened on and loopback names."""
+    """Host names accepted in the Host header, beside those listened on and of the public address, and loopback names."""
     allowed_origins: list[str] = []
     """Web origins whose pages may call the gateway; none by default."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of proxies in front, whose `X-Forwarded-For` says who the client is; nobody else's is read."""
     max_control_body_bytes: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
     """Largest request body on the control API (a declaration with its policies)."""
     max_header_bytes: Annotated[int, Field(gt=0)] = 32 * 1024
@@ -278,6 +281,11 @@ def _known() -> list[tuple[str, Any, str]]:
     return rows
 
 
+@cache
+def _lists() -> frozenset[str]:
+    return frozenset(name for name, default, _ in _known() if isinstance(default, list))
+
+
 def _gather(config: Path | None, environ: Mapping[str, str] | None, overrides: Mapping[str, Any] | None) -> dict[str, _Found]:
     environ = os.environ if environ is None else environ
     known = {name for name, _, _ in _known()}
@@ -367,12 +375,9 @@ def _key(name: str) -> str:
     return name.lower().replace("__", ".", 1)
 
 
-_LISTS = frozenset({"server.allowed_hosts", "server.allowed_origins"})
-
-
 def _decode(key: str, text: str) -> Any:
     """Lists are written with commas where a value is only text."""
-    return [word.strip() for word in text.split(",") if word.strip()] if key in _LISTS else text
+    return [word.strip() for word in text.split(",") if word.strip()] if key in _lists() else text
 
 
 def _invalid(error: ValidationError, found: Mapping[str, _Found]) -> InvalidConfig:

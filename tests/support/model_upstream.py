@@ -1,6 +1,6 @@
 """A model server that speaks both wires over real HTTP and plays the script its last user message names.
 
-`say: a|b|c` answers `abc` (streamed: three pieces) · `call: name {json}` calls a tool · `status: 429` fails so ·
+`say: a|b|c` answers `abc` (streamed: three pieces) · a line without a colon is said back · `call: name {json}` calls a tool · `status: 429` fails so ·
 `slow: n` streams n pieces 50 ms apart · `silent:` sends a head and waits · `break:` stops mid-stream ·
 `no-done:` ends without its end event · `flood:` never ends · `lie-type:` `lie-json:` `endless:` `redirect:` `gzip:` lie.
 """
@@ -47,8 +47,8 @@ class ModelUpstream:
             await self._play(wire, receive)
 
     async def _play(self, wire: "Wire", receive: Any) -> None:
-        name, _, rest = wire.prompt.partition(":")
-        rest = rest.strip()
+        name, colon, rest = wire.prompt.partition(":")
+        rest = rest.strip() if colon else name
         playing = asyncio.ensure_future(getattr(wire, f"do_{name.replace('-', '_')}", wire.do_say)(rest))
         leaving = asyncio.ensure_future(_left(receive))
         await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)

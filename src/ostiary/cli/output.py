@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ostiary.core.errors import InvalidConfig
 from ostiary.core.inert import INERT, inert_json
 
 
@@ -21,14 +22,22 @@ class Output:
     ----------
     json:
         One JSON object, or one a line for lists.
+    field:
+        Only this field of each object, for scripts: `id=$(ostiary approval list --field id)`.
     """
 
     json: bool = False
+    field: str = ""
+
+    def __post_init__(self) -> None:
+        """One field is one of those that JSON would show."""
+        if self.field:
+            object.__setattr__(self, "json", True)
 
     def one(self, value: Any) -> None:
         """Print one object: its fields, a line each."""
         if self.json:
-            _write(inert_json(value))
+            self._object(value)
         elif isinstance(value, Mapping):
             width = max(map(len, value), default=0)
             for key, item in value.items():
@@ -40,7 +49,7 @@ class Output:
     def many(self, items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "") -> int:
         """Print a list: a table on a terminal, tabs elsewhere; `empty` says what to do when there is nothing."""
         if self.json:
-            return _count(items, lambda item: _write(inert_json(item)))
+            return _count(items, self._object)
         rows = [[shown(item.get(column)) for column in columns] for item in items]
         if not rows and empty:
             say(empty)
@@ -53,9 +62,19 @@ class Output:
     def done(self, sentence: str, value: Any = None) -> None:
         """Say that something was done; as JSON, print its result."""
         if self.json:
-            _write(inert_json(value if value is not None else {"done": True}))
+            self._object(value if value is not None else {"done": True})
         else:
             say(sentence)
+
+    def _object(self, value: Any) -> None:
+        if not self.field:
+            _write(inert_json(value))
+            return
+        if not isinstance(value, Mapping) or self.field not in value:
+            there = ", ".join(value) if isinstance(value, Mapping) else "none"
+            raise InvalidConfig(f"there is no field `{self.field}`", remedy=f"name one of these: {there}")
+        found = value[self.field]
+        _write(found.translate(INERT) if isinstance(found, str) else inert_json(found))
 
 
 Out = Annotated[Output, Parameter(name="*")]

@@ -92,11 +92,11 @@ def schema(*, out: Out = PLAIN) -> None:
 
 
 @app.command
-def explain(  # noqa: D417 -- the command line shows `chain` without its star
+def explain(
     *chain: str,
     action: str,
     resource: str = "",
-    arguments: str = "",
+    arguments: Annotated[str, Parameter(help="The arguments as JSON. Without them the answer says whether it depends on them.")] = "",
     purpose: str = "",
     origin: Words = None,
     label: Words = None,
@@ -112,9 +112,6 @@ def explain(  # noqa: D417 -- the command line shows `chain` without its star
         As `payments/pay`, `generate`, `open_session`.
     resource:
         As `Model::gpt-4o`; a tool needs none.
-
-    Arguments:
-        The arguments as JSON. Without them the answer says whether it depends on them.
     origin:
         Where an argument comes from, as `recipient=untrusted`; repeat for several.
     label:

@@ -1,6 +1,12 @@
-"""An ordinary agent on the official OpenAI and MCP SDKs: it knows nothing of Ostiary but two addresses and a token."""
+"""An ordinary agent on the official OpenAI and MCP SDKs: it knows nothing of Ostiary but two addresses and a token.
 
+`python -m ostiary.demo.agent URL PROMPT` lets it work, with the token in `$SESSION_TOKEN`.
+"""
+
+import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,3 +98,17 @@ class Agent:
 def _as_function(tool: Any) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description or "", "parameters": tool.input_schema}
     return {"type": "function", "function": function}
+
+
+def main(url: str, prompt: str) -> None:
+    """Do what the prompt says with the session in the environment; print what each tool came to, and the answer."""
+    run = asyncio.run(Agent(url, os.environ["SESSION_TOKEN"], "assistant").run(prompt))
+    for name in run.results:
+        print(f"{name}: done")
+    for name, problem in run.refusals.items():
+        print(f"{name}: {problem.get('code', 'refused')} - {problem.get('detail', '')}")
+    print(run.answer)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -154,7 +155,7 @@ def _state(session: Mapping[str, Any], where: str) -> SessionState:
 
 
 def _about(full: Mapping[str, Any], where: str) -> Context:
-    at = _number(full, "at", where, NOW)
+    at = _moment(full, where)
     given = None
     if "approval" in full:
         said = _mapping(full, "approval", where)
@@ -214,6 +215,19 @@ def _number(body: Mapping[str, Any], name: str, where: str, default: float = 0) 
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidConfig(f"{where}: `{name}` must be a number, got `{value}`")
     return value
+
+
+def _moment(body: Mapping[str, Any], where: str) -> float:
+    """Return `at`, a time as people write it (UTC unless it says otherwise) or seconds since 1970."""
+    value = body.get("at", NOW)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise InvalidConfig(f"{where}: `at` must be a time as 2026-01-31T12:00:00Z, got `{value}`") from None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=value.tzinfo or UTC).timestamp()
+    return _number(body, "at", where, NOW)
 
 
 def _list(names: Any) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction
+from ostiary.protocols.proxies import Proxies
 from ostiary.protocols.wire import Call, ClientGone, Receive, Scope, Send
 
 log = logging.getLogger("ostiary.edge")
@@ -27,17 +28,22 @@ class Edge:
     of ours, and an Origin, where there is one, must be ours or listed.
     """
 
-    def __init__(self, doors: Mapping[str, Door], control: App, *, hosts: frozenset[str], origins: frozenset[str]) -> None:
+    def __init__(
+        self, doors: Mapping[str, Door], control: App, *, hosts: frozenset[str], origins: frozenset[str], proxies: Proxies | None = None
+    ) -> None:
         self._doors = dict(doors)
         self._control = control
         self._hosts = hosts | LOOPBACK
         self._origins = origins
+        self._proxies = proxies or Proxies(())
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
+        if self._proxies:
+            self._proxies.place_client(scope)
         call = Call(scope, receive, send)
         name = call.path.split("/", 2)[1] if call.path.startswith("/") else ""
         name = name if name in self._doors else ""

@@ -270,3 +270,15 @@ async def test_what_an_agent_wrote_cannot_drive_the_terminal(tmp_path: Path, cap
 
     assert shown("\x1b[2J\u202egnp.exe\u200b") == "\\x1b[2J\\u202egnp.exe\\u200b"
     assert json.loads(json.dumps(shown(["a", None, True, {}]))) == "a, -, yes, -"
+
+
+async def test_one_field_is_printed_for_scripts(tmp_path: Path, capsys: Capture) -> None:
+    """R-H4: `id=$(ostiary … --field id)` needs no other program; a field that is not there names those that are."""
+    async with terminal(tmp_path, capsys) as ostiary:
+        await ostiary.plane.register(*company())
+        assert (await ostiary("agent", "list", "--field", "name")).out.split() == sorted(ostiary.plane.registry.agents)
+        assert json.loads((await ostiary("agent", "list", "--field", "servers")).out.splitlines()[0]) is not None
+        wrong = await ostiary("agent", "list", "--field", "nmae")
+        assert wrong.code == 2
+        assert "no field `nmae`" in wrong.err
+        assert "name" in wrong.err

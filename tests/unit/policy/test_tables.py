@@ -54,6 +54,8 @@ def test_a_row_that_differs_says_how(change: tuple[str, str], expected: str) -> 
         (GOOD.replace("expect: allow", "expect: allow, session: {integrity: good}"), "must be trusted or untrusted"),
         (GOOD.replace("expect: allow", "expect: allow, session: {lables: []}"), "unknown key `lables` (nearest: `labels`)"),
         (GOOD.replace("expect: allow", "expect: allow, size: big"), "`size` must be a number"),
+        (GOOD.replace("expect: allow", "expect: allow, at: noon"), "`at` must be a time as 2026-01-31T12:00:00Z, got `noon`"),
+        (GOOD.replace("expect: allow", "expect: allow, at: [1]"), "`at` must be a number"),
         ("rows: [1\n", "line"),
         ("a: &a [1]\nrows: *a", "aliases"),
         ("rows: !!python/object:os.system {}", "table.yaml"),
@@ -66,3 +68,11 @@ def test_a_table_that_cannot_be_read_says_where(text: str, expected: str) -> Non
     with pytest.raises(InvalidConfig) as refused:
         read(text)
     assert expected in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "at", ["2027-01-15T08:00:00Z", '"2027-01-15T08:00:00Z"', '"2027-01-15T10:00:00+02:00"', "2027-01-15T08:00:00", "1800000000"]
+)
+def test_a_row_names_its_time_as_people_write_it(at: str) -> None:
+    row = read(GOOD.replace("expect: allow", f"expect: allow, at: {at}"))[0]
+    assert row.case.about.at == 1_800_000_000
