@@ -189,3 +189,36 @@ def test_ordinary_work_after_a_secret_goes_on() -> None:
         "ghp tokens are listed",
     ):
         assert run(set_, passage({"to": "ann", "body": body}, of=of)) == "", body
+
+
+CARD = 4111111111111111
+
+
+@pytest.mark.parametrize("written", [CARD, float(CARD), -CARD, -float(CARD), [float(CARD)], {"a": {"b": -CARD}}, str(CARD)], ids=str)
+def test_a_card_number_is_one_however_the_number_is_written(written: Any) -> None:
+    """R-K4: a sign or a decimal point makes it no other number, in detection, redaction and answers."""
+    set_ = controls()
+    made = passage({"note": written}, obligations={"redact": "pii"})
+    assert run(set_, made) == ""
+    assert "pii.card" in made.detected
+    assert str(CARD) not in json.dumps(made.acting[1].arguments)
+    set_, read = controls(), passage({}, to="files/read", obligations={"redact": "pii"})
+    assert run(set_, read) == ""
+    assert str(CARD) not in json.dumps(set_.answer(read, {"rows": [written]}))
+
+
+@pytest.mark.parametrize("text", ["https://x.example/?to=maria.muster%40clinic.example&a=1", "maria.muster&#64;clinic.example"])
+def test_an_address_in_a_link_or_in_html_is_one(text: str) -> None:
+    """R-K4: the usual way to carry an address out is a link's query."""
+    made = passage({"note": text}, obligations={"redact": "pii"})
+    assert run(controls(), made) == ""
+    assert "pii.email" in made.detected
+    assert "maria.muster" not in json.dumps(made.acting[1].arguments)
+
+
+def test_ordinary_numbers_stay_numbers() -> None:
+    """R-K4: amounts, times and measurements pass as they are."""
+    numbers = [1.5, 1e30, -2.25, 1700000000.123, 99999999, True, 0.1, 1e-9]
+    made = passage({"note": numbers}, obligations={"redact": "secret"})
+    assert run(controls(), made) == ""
+    assert made.acting[1].arguments == {"note": numbers}

@@ -107,7 +107,11 @@ async def _check(services: Services, plan: Plan, by: str) -> Mapping[str, str]:
 
 async def _record_look(services: Services, plan: Plan, by: str) -> None:
     """Record what is about to be started, connected to and given a credential, also when it is only tried (R-L1). Raises LedgerUnavailable."""
-    servers = {change.name: plain(change.value) for change in plan.changes if change.noun == "servers" and change.value is not None}
+    servers = {
+        change.name: {key: given for key, given in plain(change.value).items() if key in {"url", "command", "credential"}}
+        for change in plan.changes
+        if change.noun == "servers" and change.value is not None
+    }
     entry = Entry(
         new_id(),
         Family.CHANGE,

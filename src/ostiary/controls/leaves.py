@@ -10,11 +10,13 @@ from ostiary.core.errors import InvalidAction
 
 _LISTS = (list, tuple)
 LARGE = 10**8
-"""Integers from here on could be a card, phone or account number and are scanned as text."""
+"""Numbers from here on could be a card, phone or account number and are scanned as text."""
+HUGE = 10.0**20
+"""Floats from here on name nothing: they have lost their digits long before."""
 
 
 def gather(value: Any) -> list[str]:
-    """Return the texts of a JSON value in order: strings, large integers, and keys before their value, as `key=` where it is a string."""
+    """Return the texts of a JSON value in order: strings, large numbers, and keys before their value, as `key=` where it is a string."""
     out: list[str] = []
     _gather(value, out)
     return out
@@ -33,8 +35,17 @@ def _gather(value: Any, out: list[str]) -> None:
     elif isinstance(value, _LISTS):
         for item in value:
             _gather(item, out)
-    elif type(value) is int and not -LARGE < value < LARGE:
-        out.append(str(value))
+    elif (digits := _digits(value)) is not None:
+        out.append(digits)
+
+
+def _digits(value: Any) -> str | None:
+    """Return the digits of a number that is long enough to name a card, account or person, however it is written."""
+    if type(value) is int:
+        return None if -LARGE < value < LARGE else str(abs(value))
+    if type(value) is float and LARGE <= abs(value) < HUGE:
+        return str(int(abs(value)))
+    return None
 
 
 def join(texts: Iterable[str]) -> str:
@@ -66,10 +77,9 @@ def rebuild(value: Any, change: Callable[[str], str]) -> Any:
         return made
     if isinstance(value, list | tuple):
         return [rebuild(item, change) for item in value]
-    if type(value) is int and not -LARGE < value < LARGE:
-        text = str(value)
-        changed = change(text)
-        return value if changed == text else changed
+    if (digits := _digits(value)) is not None:
+        changed = change(digits)
+        return value if changed == digits else changed
     return value
 
 
@@ -131,5 +141,5 @@ def _paths(value: Any, path: str) -> Iterable[str]:
     elif isinstance(value, list | tuple):
         for position, item in enumerate(value):
             yield from _paths(item, f"{path}/{position}")
-    elif isinstance(value, str) or (type(value) is int and not -LARGE < value < LARGE):
+    elif isinstance(value, str) or _digits(value) is not None:
         yield path

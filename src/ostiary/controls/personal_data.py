@@ -27,11 +27,11 @@ def patterns() -> tuple[Pattern, ...]:
 
 
 def _contact() -> tuple[Pattern, ...]:
-    email = r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
+    email = r"(?<![\w.%+-])[\w.%+-]{1,64}(?:@|%40|&#64;)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
     international = r"(?<![\w+])\+[1-9](?:[ ().-]{0,2}\d){6,14}(?!\w)"
     american = r"(?<![\w.+-])(?:\(\d{3}\) ?\d{3}[-. ]|\d{3}(?P<gap>[-. ])\d{3}(?P=gap))\d{4}(?![\w-])"
     return (
-        Pattern("email", "pii.email", [r"[\w%+-]@[a-z0-9][a-z0-9.-]{0,190}\.[a-z]{2}"], _compiled(email), _email, 260, 96),
+        Pattern("email", "pii.email", [r"[\w%+-](?:@|%40|&#64;)[a-z0-9][a-z0-9.-]{0,190}\.[a-z]{2}"], _compiled(email), _email, 260, 96),
         Pattern("phone", "pii.phone", [r"\+[1-9](?:[ ().-]{0,2}[0-9]){6}"], _compiled(international), _phone, 48, 48, costly=True),
         Pattern(
             "phone-us", "pii.phone", [r"[0-9]{3}\)? ?[-. ]?[0-9]{3}[-. ][0-9]{4}"], _compiled(american), _phone, 48, 16, 0, costly=True
@@ -111,7 +111,8 @@ def _compiled(expression: str) -> re.Pattern[str]:
 
 
 def _email(match: re.Match[str], group: int) -> bool:
-    local, _, domain = match[group].rpartition("@")
+    """An address, also as it stands in the query of a link or in HTML."""
+    local, _, domain = match[group].replace("%40", "@").replace("&#64;", "@").rpartition("@")
     reserved = domain.lower().rpartition(".")[2] in {
         "png",
         "jpg",
