@@ -44,3 +44,27 @@ async def test_an_empty_list_and_a_trusted_servers_names_change_nothing() -> Non
     assert state.integrity is Integrity.TRUSTED
     _, state = await _listed("resources/list", "trusted", resources=[{"uri": "file://a", "name": "a"}])
     assert state.integrity is Integrity.TRUSTED
+
+
+async def test_an_update_nobody_asked_for_labels_the_session() -> None:
+    """R-K2: the address in an update is the server's text too: it reaches the client, so it reaches the session's labels."""
+    async with (
+        shaped(is_modern=False) as server,
+        gateway(Server("s", url=server.url), policies=POLICIES) as running,
+        Caller(running) as caller,
+    ):
+        await caller.initialize()
+        headers = {"authorization": f"Bearer {caller.token}", "mcp-session-id": caller.session, "accept": "text/event-stream"}
+        async with caller.http.stream("GET", caller.url, headers=headers) as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith(":")
+            await server.until_heard(2)
+            state = running.sessions.by_token[running.token].state
+            assert state.integrity is Integrity.TRUSTED
+            await server.tell("notifications/resources/updated", uri="x" * 5_000)
+            await server.tell("notifications/resources/updated", uri="mail://pay-LT601010012345678901")
+            async for line in lines:
+                assert "xxxxx" not in line
+                if "mail://pay" in line:
+                    break
+            assert state.integrity is Integrity.UNTRUSTED

@@ -8,7 +8,7 @@ from typing import Any
 from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.pipeline import Passage, Pipeline
-from ostiary.core.ports import Identity, PolicyEngine, RegistrySource
+from ostiary.core.ports import Credential, Identity, PolicyEngine, RegistrySource
 from ostiary.core.registry import Tool
 from ostiary.core.subject import Session
 
@@ -22,6 +22,8 @@ class Answered:
     status: int = 200
 
 
+MAX_URI = 2048
+"""Characters of a resource's address that a server may tell a client of."""
 Execute = Callable[[Action], Awaitable[Answered]]
 
 
@@ -89,6 +91,14 @@ class AgentApi:
         passage.action = _on_server("list", server, "", {})
         shaped: list[dict[str, Any]] | Refusal = self.pipeline.release(passage, items)
         return shaped
+
+    def release_update(self, session: Session, server: str, uri: str) -> bool:
+        """Say whether a session may hear that a resource changed; an address is a server's text, and labels it like any other."""
+        action = self.read_resource(server, uri)
+        if len(uri) > MAX_URI or not self.sees(session, action):
+            return False
+        passage = Passage(Credential("", "mcp"), session=session, action=action)
+        return not isinstance(self.pipeline.release(passage, {"uri": uri}), Refusal)
 
     async def perform(self, passage: Passage, action: Action, execute: Execute) -> Any | Refusal:
         """Take an identified passage through the steps and run `execute` with the action as the controls left it."""

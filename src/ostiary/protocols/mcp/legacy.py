@@ -310,8 +310,7 @@ class _Outside:
             await self._operations.upstreams.on_change(self._server, method)
         elif method == "notifications/resources/updated" and isinstance(params.get("uri"), str):
             uri = params["uri"]
-            seen = self._operations.api.sees(self._client.session, self._operations.api.read_resource(self._server, uri))
-            if seen:
+            if self._operations.api.release_update(self._client.session, self._server, uri):
                 shown = uri if self._client.server else joined_uri(self._server, uri)
                 self._client.standing.put({"jsonrpc": "2.0", "method": method, "params": {"uri": shown}})
         return None
