@@ -1,10 +1,10 @@
 """What stands before every door: Host and Origin checks, load shedding, routing, and a last line against exceptions."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction
@@ -18,6 +18,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_IN_FLIGHT = 2048
 """Requests of one door at once: open streams of agents leave the control plane its own room."""
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?\Z")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
@@ -89,10 +90,8 @@ class Edge:
 
 @lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    named = _HOST.match(host)
+    return named[1].strip("[]").lower() if named else ""
 
 
 async def _problem(call: Call, refusal: Refusal) -> None:
