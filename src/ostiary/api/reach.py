@@ -25,7 +25,7 @@ class WayView:
     policies: list[str]
     """Those that permit it, and those that a person must lift or that may stand in the way."""
     through: list[str]
-    """Who lends, for an agent; which agent acts, for a person; at most 100 names. Left out for whom they do not concern."""
+    """Who lends, for an agent (people, and agents that act by themselves); which agent acts, for a person; at most 100 names. Left out for whom they do not concern."""
     total: int
     """How many there are; 0 when the agent acts by itself."""
 

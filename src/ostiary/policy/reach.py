@@ -29,13 +29,17 @@ Lends = Callable[[Agent, tuple[str, ...]], bool]
 """Whether a session of an agent can be lent one of these scopes at all: its declared scopes bound every session."""
 
 
+Asking = tuple[Agent, Uid | None, tuple[str, ...]]
+"""An agent, who lends to it, and the names of all who are like that one."""
+
+
 class Way(NamedTuple):
     """One way to a thing: `allow`, `hold` or `depends` (on arguments and circumstances), by these policies, through these."""
 
     effect: str
     policies: tuple[str, ...]
     through: tuple[str, ...]
-    """Who lends, for an agent; which agent acts, for a person. Empty when it acts by itself."""
+    """Who lends, for an agent: people, and agents that act by themselves; for a person, which agent acts. Empty when it acts by itself."""
     total: int
 
 
@@ -71,6 +75,7 @@ class Reaches:
         self._found, self._lends, self._lent = found, lends, lent
         self._looks = Outlooks(found)
         self._people = _classes(found)
+        self._handing: dict[str, list[Agent]] = {}
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -81,8 +86,9 @@ class Reaches:
         """Return all an agent could touch: lent by each person, and by itself when it is autonomous."""
         lenders = [self._lenders(agent, people) for people in self._people]
         ways = [(("User", people[0]), people) for people in lenders if people]
-        alone = agent.autonomous and bool(agent.scopes) and bool(self._lenders(agent, ("",)))
-        return list(self._touches([(agent, uid, through) for uid, through in ways] + ([(agent, None, ())] if alone else [])))
+        alone: list[Asking] = [(agent, None, ())] if self._is_alone(agent) else []
+        handed = [(("Agent", other.name), (other.name,)) for other in self._delegators(agent) if self._is_alone(other)]
+        return list(self._touches([(agent, uid, through) for uid, through in (*ways, *handed)] + alone))
 
     def of_user(self, user: User) -> list[Touch]:
         """Return all that agents could touch for a person."""
@@ -94,9 +100,30 @@ class Reaches:
         """Return who of a class can lend to an agent, or has done so."""
         if not self._looks.refuses_lending(agent.name, people[0]):
             return people
+        if any(not self._looks.refuses_lending(other.name, people[0]) for other in self._delegators(agent) if people[0]):
+            return people
         return tuple(name for name in people if (agent.name, name) in self._lent)
 
-    def _touches(self, asking: Sequence[tuple[Agent, Uid | None, tuple[str, ...]]]) -> Iterator[Touch]:
+    def _is_alone(self, agent: Agent) -> bool:
+        return agent.autonomous and bool(agent.scopes) and bool(self._lenders(agent, ("",)))
+
+    def _delegators(self, agent: Agent) -> list[Agent]:
+        """Return the other agents that could lend a session of theirs on to an agent; further ones between would only narrow it."""
+        target = Target("delegate", ("Agent", agent.name), (f"agent:{agent.name}",))
+        known = self._handing.get(agent.name)
+        if known is None:
+            zones = self._found.graph.zones(target.resource)
+            known = self._handing[agent.name] = [
+                other
+                for other in self._found.registry.agents.values()
+                if other.status is Status.ACTIVE
+                and other.name != agent.name
+                and self._lends(other, target.scopes)
+                and self._way(("Agent", other.name), None, target, zones)[0] != "deny"
+            ]
+        return known
+
+    def _touches(self, asking: Sequence[Asking]) -> Iterator[Touch]:
         for number, target in enumerate(self.targets):
             if number % STEP == 0:
                 time.sleep(PAUSE_S)
@@ -104,7 +131,7 @@ class Reaches:
             zones = self._found.graph.zones(target.resource)
             enters = False
             for agent, user, through in asking:
-                if not self._lends(agent, target.scopes):
+                if not self._lends(agent, target.scopes) or (user and not self._passes_on(user, target)):
                     continue
                 effect, policies = self._way(("Agent", agent.name), user, target, zones)
                 if effect != "deny":
@@ -114,10 +141,13 @@ class Reaches:
                 found = (Way(*key[:2], tuple(sorted(names)[:MAX_NAMES]), len(names)) for key, names in sorted(ways.items()))
                 yield Touch(target, " ".join(sorted(zones)), enters, *describe(self._found, target), tuple(found))
 
+    def _passes_on(self, lender: Uid, target: Target) -> bool:
+        return lender[0] != "Agent" or self._lends(self._found.registry.agents[lender[1]], target.scopes)
+
     def _way(self, agent: Uid, user: Uid | None, target: Target, zones: frozenset[str]) -> tuple[str, tuple[str, ...]]:
         """Return how a chain of an agent, and perhaps a person, stands to a target, and the policies that say so."""
         chain = (agent,) if user is None else (user, agent)
-        lender = user[1] if user is not None else ""
+        lender = user[1] if user is not None and user[0] == "User" else ""
         entering = zoning.entered(self._found.graph, chain, target.action, target.resource) if zones else (zones,) * len(chain)
         effects: set[str] = set()
         policies: set[str] = set()

@@ -69,12 +69,26 @@ def test_an_agent_alone_is_its_own_way() -> None:
 def test_who_may_not_lend_is_no_way_unless_it_was_lent_before() -> None:
     """R-P5: a session opened before the rule came stays open, so it counts."""
     everybody = POLICIES.replace(
-        'principal in Role::"payroll", action in Action::"read", resource in Zone::"hr"', "principal, action, resource"
+        'principal in Role::"payroll", action in Action::"read", resource in Zone::"hr"',
+        'principal, action in Action::"call_tool", resource',
     )
     over = company(zones={})
     assert "dora" not in {name for way in reach(over, "invoice-bot", everybody)["mail/inbox"].ways for name in way.through}
     lent = frozenset({("invoice-bot", "dora")})
     assert "dora" in {name for way in reach(over, "invoice-bot", everybody, lent)["mail/inbox"].ways for name in way.through}
+
+
+def test_a_session_lent_on_is_a_way() -> None:
+    """R-P5: through an agent that acts by itself and may delegate; and around a rule against lending directly."""
+    handing = POLICIES + '@id("hr-hands-on") permit (principal == Agent::"roamer", action == Action::"delegate", resource);'
+    handing += '@id("people-hand-on") permit (principal is User, action == Action::"delegate", resource);'
+    alone = replace(company().agents["roamer"], scopes=("tool:mail/*", "agent:invoice-bot"))
+    over = company(agents={**company().agents, "roamer": alone}, zones={})
+    found = reach(over, "invoice-bot", handing)
+    assert ("roamer",) in ways(found["mail/inbox"])
+    assert "dora" in {name for way in found["mail/inbox"].ways for name in way.through}, "dora lends to roamer, and roamer lends on"
+    assert ("roamer",) not in ways(reach(over, "invoice-bot")["mail/inbox"])
+    assert "dora" not in {name for way in reach(over, "invoice-bot")["mail/inbox"].ways for name in way.through}
 
 
 def test_what_is_quarantined_or_beyond_declared_scopes_is_out_of_reach() -> None:
