@@ -39,7 +39,7 @@ class Way(NamedTuple):
     effect: str
     policies: tuple[str, ...]
     through: tuple[str, ...]
-    """Who lends, for an agent: people, and agents that act by themselves; for a person, which agent acts. Empty when it acts by itself."""
+    """Who lends, for an agent: people, and as `agent:name` agents that act by themselves; for a person, which agent acts. Empty when it acts by itself."""
     total: int
 
 
@@ -87,7 +87,7 @@ class Reaches:
         lenders = [self._lenders(agent, people) for people in self._people]
         ways = [(("User", people[0]), people) for people in lenders if people]
         alone: list[Asking] = [(agent, None, ())] if self._is_alone(agent) else []
-        handed = [(("Agent", other.name), (other.name,)) for other in self._delegators(agent) if self._is_alone(other)]
+        handed = [(("Agent", other.name), (f"agent:{other.name}",)) for other in self._delegators(agent) if self._is_alone(other)]
         return list(self._touches([(agent, uid, through) for uid, through in (*ways, *handed)] + alone))
 
     def of_user(self, user: User) -> list[Touch]:
