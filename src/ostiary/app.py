@@ -43,6 +43,7 @@ from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import Signer
 from ostiary.ledger import Ledger, LedgerKeys, Pace
 from ostiary.ledger.reader import LedgerReader
+from ostiary.monitoring.crossings import Observed
 from ostiary.monitoring.metrics import CONTENT_TYPE, Metrics
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
@@ -105,6 +106,9 @@ async def open_gateway(
         registrar = Registrar(base.store, ledger, clock, settings.identity.trust_domain)
         secrets = SealedSecrets(base.store, ledger, clock)
         metrics = _metrics(ledger)
+        observed = Observed(base.reader, base.store)
+        closing.push_async_callback(observed.stop)
+        observed.start()
         notices = Notices(clock.now, metrics.notice)
         controls = ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices)
         engine = PolicyEngine(Means(controls.obligations, controls.classes), clock_ns=clock.now_ns)
@@ -163,6 +167,7 @@ async def open_gateway(
             cards=cards,
             secrets=secrets,
             notices=notices,
+            observed=observed,
             preview=Preview(dialler, mcp.catalogue, findings, infer),
             connect=mcp.connect,
         )

@@ -30,6 +30,7 @@ from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import Signer
 from ostiary.ledger.ledger import Ledger
 from ostiary.ledger.vault import LedgerKeys
+from ostiary.monitoring.crossings import Observed
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
@@ -135,6 +136,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         cards=CardPins(registrar, lambda *_: ()),
         secrets=SealedSecrets(store, ledger, clock),
         notices=Notices(clock.now, lambda _: None),
+        observed=Observed(reader, store),
         preview=_no_preview,
         connect=_no_servers,
     )

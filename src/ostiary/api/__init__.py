@@ -23,6 +23,7 @@ from ostiary.api import (
     tools,
     trust,
 )
+from ostiary.api.map import routes as map_routes
 from ostiary.api.services import Services
 
 __all__ = ["Services", "create_api"]
@@ -40,6 +41,7 @@ _ROUTERS = (
     policies.routes,
     approvals.routes,
     entries.routes,
+    map_routes,
     secrets.routes,
     declaration.routes,
     me.operators,

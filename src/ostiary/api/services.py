@@ -20,6 +20,7 @@ from ostiary.identity.keys import KeyRing
 from ostiary.identity.sessions import Sessions
 from ostiary.ledger.checking import Verification
 from ostiary.ledger.reader import LedgerReader
+from ostiary.monitoring.crossings import Observed
 from ostiary.monitoring.notices import Notices
 from ostiary.policy.engine import PolicyEngine
 from ostiary.policy.store import PolicyStore
@@ -59,6 +60,8 @@ class Services:
     cards: CardPins
     secrets: SealedSecrets
     notices: Notices
+    observed: Observed
+    """Every crossing seen, added up from the ledger."""
     preview: Callable[[Registry, Registry], Awaitable[tuple[Registry, Mapping[str, str]]]]
     """The wanted registry with the tools its new servers would bring, and by name why a server could not be looked at."""
     connect: Callable[[], Awaitable[Mapping[str, str]]]

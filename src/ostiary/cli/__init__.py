@@ -38,6 +38,7 @@ COMMANDS = {
     "policy": ("policies:app", "Policies: check, test, apply, explain, history."),
     "approval": ("approvals:app", "The inbox: held actions, approve, deny."),
     "audit": ("audit:app", "The ledger: list, search, follow, verify, prove, export."),
+    "map": ("map:show", "Every crossing observed against every crossing permitted."),
     "notice": ("notices:app", "What policies asked people to be told about."),
     "secret": ("secrets:app", "Credentials for upstreams, sealed."),
     "operator": ("operators:app", "Keys for this control plane."),

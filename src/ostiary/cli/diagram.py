@@ -1,12 +1,12 @@
 """Pictures for people: Mermaid text of who reaches what, grouped by zone. Names are data and never become syntax."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MAX_NODES = 200
 OUTSIDE = "in no zone"
 _ESCAPES = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;", "`": "#96;", "\\": "#92;", "\n": " "}
-ARROWS = {"allow": "-->", "hold": "-.->", "depends": "-->", "refused": "--x", "unused": "~~~"}
+ARROWS = {"allow": "-->", "hold": "-.->", "depends": "-->", "refused": "--x"}
 
 
 class Diagram:
@@ -70,6 +70,32 @@ def reach(found: Mapping[str, Any]) -> str:
     return chart.text()
 
 
+def crossings(found: Mapping[str, Any]) -> str:
+    """Return the picture of a map: what agents crossed to, by server, model or the like, drawn by how it stands."""
+    chart = Diagram()
+    homes = found.get("homes", {})
+    grouped: dict[tuple[str, str, str, str, str], list[Mapping[str, Any]]] = {}
+    for row in found["crossings"]:
+        kind, _, name = row["resource"].partition("::")
+        place, kind = (name.partition("/")[0], "Server") if kind == "Tool" else (name or kind, kind)
+        grouped.setdefault((row["agent"], kind, place, row["zone"], row["state"]), []).append(row)
+    for (agent, kind, place, zone, state), rows in sorted(grouped.items()):
+        me = chart.node(f"me:{agent}", agent, homes.get(agent, ""), "([])")
+        there = chart.node(f"{kind}:{place}", place, zone, SHAPES.get(kind, "[]"))
+        chart.arrow(me, there, _ARROW_OF[state], _said(state, rows))
+    return chart.text()
+
+
+def _said(state: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    if state == "unused":
+        return f"{len(rows)} never used"
+    counts = ((sum(row[name] for row in rows), said) for name, said in (("allowed", "allowed"), ("held", "held"), ("refused", "refused")))
+    told = " · ".join(f"{count} {said}" for count, said in counts if count)
+    return told if state == "used" else f"{_STATES[state]}: {told}"
+
+
+_STATES = {"undeclared": "not declared", "gone": "not permitted any more", "refused": "never permitted"}
+_ARROW_OF = {"used": "allow", "undeclared": "allow", "gone": "hold", "refused": "refused", "unused": "hold"}
 SHAPES = {"Model": "{{}}", "Source": "[()]", "Agent": "([])", "Api": "[[]]"}
 
 

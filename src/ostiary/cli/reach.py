@@ -32,7 +32,7 @@ def _row(touch: dict[str, Any]) -> dict[str, Any]:
         "action": touch["action"],
         "resource": f"{touch['kind']}::{touch['resource']}",
         "may": {"allow": "yes", "hold": "once approved", "depends": "depends"}[touch["effect"]],
-        "does": touch["does"] + (", leaves the company" if touch["external"] else ""),
+        "does": [*filter(None, [touch["does"]]), *(["leaves the company"] if touch["external"] else [])],
         "labels": touch["labels"],
         "needs": touch["scopes"],
         "through": through,
@@ -53,6 +53,7 @@ def _summary(found: dict[str, Any]) -> str:
         for effect, said in (("allow", "freely"), ("depends", "depending on what is asked"), ("hold", "once a person approves"))
     )
     where = f"stands in {' '.join(found['zones'])}" if found["zones"] else "stands in no zone"
-    entered = len({touch["zone"] for touch in items if touch["enters"]})
+    zones = sorted({touch["zone"] for touch in items if touch["enters"]})
+    entered = f"enters {', '.join(zones)}" if zones else "enters no other zone"
     halted = "" if found["status"] == "active" else f"; it is {found['status']}, so none of it now"
-    return f"{found['kind']} `{found['name']}` {where} and reaches {len(items)} of {found['looked_at']}: {counts}; enters {entered} zones{halted}"
+    return f"{found['kind']} `{found['name']}` {where} and reaches {len(items)} of {found['looked_at']}: {counts}; {entered}{halted}"

@@ -7,7 +7,7 @@ READ: Final = frozenset({"list", "show"})
 REGISTER: Final = READ | {"register", "change", "retire"}
 NOUNS: Final = frozenset(
     {"user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "session", "key", "operator", "policy", "approval",
-     "audit", "notice", "secret", "settings", "registry"}
+     "audit", "map", "notice", "secret", "settings", "registry"}
 )  # fmt: skip
 _REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source", "zone")
 
@@ -26,6 +26,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "apply", "rollback", "schema", "history", "simulate"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove"},
+        "map": frozenset({"show"}),
         "notice": frozenset({"list"}),
         "secret": frozenset({"list", "set", "remove"}),
         "settings": READ,
@@ -44,6 +45,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "apply", "rollback", "schema", "history", "simulate"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove"},
+        "map": frozenset({"show"}),
         "notice": frozenset({"list"}),
         "settings": READ,
     },
@@ -61,6 +63,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "policy": READ | {"check", "test", "explain", "schema", "history"},
         "approval": READ,
         "audit": READ | {"tail", "search", "verify", "prove", "export", "reveal"},
+        "map": frozenset({"show"}),
         "notice": frozenset({"list"}),
         "settings": READ,
     },
@@ -70,6 +73,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         "session": READ | {"open", "close", "flow", "lend", "unlend"},
         "key": READ | {"rotate", "revoke"},
         "audit": READ | {"search"},
+        "map": frozenset({"show"}),
     },
 }
 """Role → noun → verbs."""

@@ -7,7 +7,7 @@ from typing import Any
 from ostiary.core.errors import LedgerTampered, NotFound, Unavailable
 from ostiary.ledger import export
 from ostiary.ledger.index import LedgerIndex
-from ostiary.ledger.leaf import Leaf, aad, decode, row
+from ostiary.ledger.leaf import PLAIN, Leaf, aad, decode, row
 from ostiary.ledger.nodes import Nodes
 from ostiary.ledger.note import read_unverified
 from ostiary.ledger.proof import InclusionProof
@@ -78,6 +78,15 @@ class LedgerReader:
         with self._lock:
             first = max(0, after_index + 1)
             return [self._row(at, decode(leaf), resolve=resolve) for at, leaf in self._source.leaves(first, first + min(limit, MAX_ROWS))]
+
+    def leaves(self, first: int, limit: int) -> tuple[Leaf, ...]:
+        """Return at most `limit` entries from an index on, oldest first."""
+        with self._lock:
+            return tuple(decode(leaf) for _, leaf in self._source.leaves(first, first + limit))
+
+    def masked(self, word: str) -> str:
+        """Return a word as entries spell it: itself, or its stand-in when it must not stand in clear."""
+        return word if PLAIN.match(word) or self._vault is None else self._vault.word(word)
 
     def reveal(self, entry_id: str, part: str) -> bytes:
         """Return what a sealed part says. Raises NotFound when it was forgotten or never was, LedgerTampered when it was changed."""

@@ -97,6 +97,14 @@ class Outlooks:
             known = self._known[key] = self._ask(kind.slice, principal, user, target)
         return known
 
+    def is_shut(self, principal: Uid, target: Target) -> bool:
+        """Say whether a principal is permitted nothing on a target whoever lends: for leaving most of them out at once."""
+        bits = self._principal(principal) & self._target(target)
+        if not bits:
+            return True
+        found = self.look(principal, "", target)
+        return not found.permits and not _reads_user(self._kinds[bits].slice.plan)
+
     def refuses_lending(self, agent: str, user: str) -> bool:
         """Say whether a policy forbids, whatever is asked for, that a user opens a session of an agent."""
         target = Target("open_session", ("Agent", agent), ())

@@ -84,11 +84,18 @@ class Reaches:
 
     def of_agent(self, agent: Agent) -> list[Touch]:
         """Return all an agent could touch: lent by each person, and by itself when it is autonomous."""
+        return list(self._touches(self._asking(agent)))
+
+    def _asking(self, agent: Agent) -> list[Asking]:
         lenders = [self._lenders(agent, people) for people in self._people]
         ways = [(("User", people[0]), people) for people in lenders if people]
         alone: list[Asking] = [(agent, None, ())] if self._is_alone(agent) else []
         handed = [(("Agent", other.name), (f"agent:{other.name}",)) for other in self._delegators(agent) if self._is_alone(other)]
-        return list(self._touches([(agent, uid, through) for uid, through in (*ways, *handed)] + alone))
+        return alone + [(agent, uid, through) for uid, through in (*ways, *handed)]
+
+    def permitted(self, agent: Agent) -> Iterator[Touch]:
+        """Yield all an agent could touch with the first way to each: for questions about every agent."""
+        yield from self._touches(self._asking(agent), is_brief=True)
 
     def of_user(self, user: User) -> list[Touch]:
         """Return all that agents could touch for a person."""
@@ -123,20 +130,28 @@ class Reaches:
             ]
         return known
 
-    def _touches(self, asking: Sequence[Asking]) -> Iterator[Touch]:
+    def _touches(self, asking: Sequence[Asking], *, is_brief: bool = False) -> Iterator[Touch]:
+        graph = self._found.graph
+        agents = {agent.name: agent for agent, _, _ in asking}
         for number, target in enumerate(self.targets):
             if number % STEP == 0:
                 time.sleep(PAUSE_S)
+            able = {
+                name
+                for name, agent in agents.items()
+                if not self._looks.is_shut(("Agent", name), target) and self._lends(agent, target.scopes)
+            }
             ways: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
-            zones = self._found.graph.zones(target.resource)
-            enters = False
-            for agent, user, through in asking:
-                if not self._lends(agent, target.scopes) or (user and not self._passes_on(user, target)):
+            zones, enters = graph.zones(target.resource), False
+            for agent, user, through in asking if able else ():
+                if agent.name not in able or (user and not self._passes_on(user, target)):
                     continue
                 effect, policies = self._way(("Agent", agent.name), user, target, zones)
                 if effect != "deny":
                     ways.setdefault((effect, policies, not through), []).extend(through)
-                    enters = enters or not zones <= self._found.graph.zones(("Agent", agent.name))
+                    enters = enters or not zones <= graph.zones(("Agent", agent.name))
+                    if is_brief:
+                        break
             if ways:
                 found = (Way(*key[:2], tuple(sorted(names)[:MAX_NAMES]), len(names)) for key, names in sorted(ways.items()))
                 yield Touch(target, " ".join(sorted(zones)), enters, *describe(self._found, target), tuple(found))
