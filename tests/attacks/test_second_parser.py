@@ -68,3 +68,9 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
     except InvalidAction:
         return
     assert json.loads(body) == value
+
+
+def test_a_negative_zero_is_sent_as_it_is_decided() -> None:
+    """R-B5: digest and approval write zero for it, so nothing else reaches the server."""
+    value = parse(b'{"a": -0.0, "b": -0, "c": [-0e5]}', max_bytes=100)
+    assert json.dumps(value) == '{"a": 0.0, "b": 0, "c": [0.0]}'

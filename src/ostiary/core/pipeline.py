@@ -6,6 +6,7 @@ Each step has one shape: it takes the passage and returns None to go on, or a Re
 raises has refused. The door calls `identify`, then `admit`, executes, and calls `settle` exactly once.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from ostiary.core.entry import Entry, Family, Kind, Part, Receipt
 from ostiary.core.errors import CODES
 from ostiary.core.ids import new_id
 from ostiary.core.ports import ContentStream, Credential, Ports
+from ostiary.core.spare import Spare
 from ostiary.core.subject import Session
 
 log = logging.getLogger("ostiary.pipeline")
@@ -96,6 +98,7 @@ class Pipeline:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._spare = Spare(ports.clock_ns)
         self._admission: tuple[Step, ...] = (self._stand, self._trace, self._inspect, self._decide, self._control, self._intend)
 
     async def identify(self, passage: Passage) -> Refusal | None:
@@ -259,9 +262,15 @@ class Pipeline:
             origins=passage.origins.arguments,
             shadow=decision.shadow if decision else "",
             shadow_policies=decision.shadow_policies if decision else (),
-            parts=(Part("arguments", action.encoded_arguments),) if action and action.arguments else (),
+            parts=(self._arguments(passage, action),) if action and action.arguments else (),
             **_who_and_what(passage),
         )
+
+    def _arguments(self, passage: Passage, action: Action) -> Part:
+        encoded, agent = action.encoded_arguments, passage.session.subject.actor.name if passage.session is not None else ""
+        if passage.refusal is None or self._spare.keeps(agent, len(encoded)):
+            return Part("arguments", encoded)
+        return Part("arguments_left_out", canonical({"bytes": len(encoded), "sha256": hashlib.sha256(encoded).hexdigest()}))
 
     def _outcome(self, passage: Passage, code: str, part: Part | None) -> Entry:
         elapsed = time.perf_counter_ns() - passage.started_ns

@@ -61,7 +61,7 @@ def _number(text: str) -> float:
     value = float(text)
     if value - value != 0:
         raise ValueError(f"number `{text[:32]}` is out of range")
-    return value
+    return value + 0.0  # a negative zero is decided about, digested and approved as zero, so it is sent as one
 
 
 def _constant(text: str) -> float:

@@ -18,6 +18,7 @@ from ostiary.protocols.a2a.exchange import Exchange, respond_error, respond_faul
 from ostiary.protocols.a2a.operations import Failed, Operations
 from ostiary.protocols.a2a.request import JSON_TYPES, Known, Request, check_version, envelope, of_envelope, of_http
 from ostiary.protocols.a2a.streams import Streams
+from ostiary.protocols.crowd import Crowd
 from ostiary.protocols.model_door import Presence
 from ostiary.protocols.wire import MAX_BODY, Call, Header, encode, passage_headers
 
@@ -32,6 +33,7 @@ class A2aDoor:
     def __init__(self, operations: Operations, sign: Sign, *, base_url: Callable[[], str] | str, own_url: str) -> None:
         self._operations = operations
         self._streams = Streams(operations)
+        self._crowd = Crowd()
         self._sign = sign
         self._base_url = base_url
         self._own_url = own_url
@@ -52,7 +54,15 @@ class A2aDoor:
         refusal = await self._enforcement.pipeline.identify(passage)
         if refusal is not None:
             await self._challenge(call, passage, refusal, is_rpc=is_rpc)
-        elif not is_name(agent):
+            return
+        with self._crowd.entered(passage.session) as crowded:
+            if crowded is not None:
+                await self._refuse(call, passage, await self._enforcement.pipeline.refuse(passage, crowded), is_rpc=is_rpc)
+                return
+            await self._route(call, passage, agent, rest, is_rpc=is_rpc)
+
+    async def _route(self, call: Call, passage: Passage, agent: str, rest: str, *, is_rpc: bool) -> None:
+        if not is_name(agent):
             await self._refuse(call, passage, refuse("not_found", "there is no such path"), is_rpc=is_rpc)
         elif rest == WELL_KNOWN and call.method == "GET":
             await self._card(call, passage, agent)
