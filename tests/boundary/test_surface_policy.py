@@ -1,5 +1,6 @@
 """POLICY: every word of the policy vocabulary decides, through a running gateway, on tools it has never heard of."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -318,6 +319,25 @@ def test_an_obligation_that_cannot_be_carried_out_here_denies(gateway: Outside, 
     before = len(gateway.arrived())
     assert gateway.outcome(token, "vault", "tell", text="b") == "unavailable"
     assert len(gateway.arrived()) == before
+
+
+def test_an_action_that_two_groups_hold_runs_once_both_have_approved(gateway: Outside) -> None:
+    """SURFACE, `approval`; POLICY, annotations: one task, and each group's own people answer it."""
+    rule = '@id("{0}-must") @approval("{0}") forbid (principal, action == Action::"vault/burn", resource)\n'
+    rule += 'unless {{ context has approval && context.approval.group == "{0}" }};\n'
+    gateway.policies(TOOLS + rule.format("finance") + rule.format("clerk"))
+    session = gateway.session("tool:vault/*")["token"]
+    approval = gateway.call(session, "vault", "burn", shelf="q")["error"]["data"]["approval"]["id"]
+    keys = {
+        name: json.loads(gateway.run("operator", "key", name, "--role", "approver", "--json").stdout)["key"] for name in ("alice", "bob")
+    }
+    assert gateway.run_as(keys["bob"], "approval", "approve", approval, "--reason", "affordable").returncode == 0
+    (shown,) = gateway.rows("approval", "show", approval)
+    assert (shown["state"], sorted(shown["groups"])) == ("pending", ["clerk", "finance"])
+    assert {need["group"]: need["by"] for need in shown["needs"]} == {"finance": ["bob"], "clerk": []}
+    assert gateway.outcome(session, "vault", "burn", shelf="q") == "held"
+    assert gateway.run_as(keys["alice"], "approval", "approve", approval, "--reason", "tidy").returncode == 0
+    assert [gateway.outcome(session, "vault", "burn", shelf="q") for _ in range(2)] == ["done", "held"]
 
 
 @pytest.mark.parametrize("is_stream", [False, True])

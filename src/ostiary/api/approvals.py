@@ -36,6 +36,15 @@ class EndorsableView:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedView:
+    """How many of a group must say yes, and who has."""
+
+    group: str
+    quorum: int
+    by: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalView:
     """A held action: what would happen, on whose behalf, which rule held it, and who answered. The digest is what an answer binds."""
 
@@ -60,6 +69,8 @@ class ApprovalView:
     policy_revision: str
     groups: list[str]
     """Whose members may answer."""
+    needs: list[NeedView]
+    """How many of each group must say yes, and who has."""
     quorum: int
     four_eyes: list[str]
     """Who may not: `user` that lent the rights, `owner` of the agent."""
@@ -138,7 +149,8 @@ def _view(task: Task, state: str) -> ApprovalView:
         digest=task.digest,
         policies=list(task.policies),
         policy_revision=task.policy_revision,
-        groups=[task.group],
+        groups=[need.group for need in task.needs],
+        needs=[NeedView(need.group, need.quorum, sorted(task.by(need))) for need in task.needs],
         quorum=task.quorum,
         four_eyes=list(task.four_eyes),
         created_at=task.created_at,

@@ -1,7 +1,7 @@
 """What policy answers, and what a refused caller is told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -140,6 +140,13 @@ class Approval:
     by: frozenset[str]
     at: float
     reason: str = ""
+    also: "tuple[Approval, ...]" = ()
+    """The yes of further groups, where policies of several hold the action."""
+
+    @property
+    def each(self) -> "tuple[Approval, ...]":
+        """The yes of every group, each by itself."""
+        return (replace(self, also=()), *self.also) if self.also else (self,)
 
 
 @quick

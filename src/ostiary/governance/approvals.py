@@ -38,8 +38,18 @@ class Vote:
     at: float
     approves: bool
     reason: str
+    groups: tuple[str, ...] = ()
+    """Of the groups asked, those the person was in."""
     endorses: str = ""
     """What the yes is for beyond this one call: `values` or `source`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How many of a group must say yes."""
+
+    group: str
+    quorum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,17 @@ class Task:
     used: bool = False
     sources: dict[str, str] = field(default_factory=dict)
     """For each argument of unsafe origin, where its value was seen."""
+    also: tuple[Need, ...] = ()
+    """What further groups must say, where policies of several hold the action."""
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What each group must say."""
+        return (Need(self.group, self.quorum), *self.also)
+
+    def by(self, need: Need) -> frozenset[str]:
+        """Return who has said yes for a group. Somebody who is in several says it for each."""
+        return frozenset(vote.by for vote in self.votes if vote.approves and (not self.also or need.group in vote.groups))
 
     def state(self, now: float) -> str:
         """Say where the task stands."""
@@ -80,7 +101,7 @@ class Task:
             return DENIED
         if now >= self.expires_at:
             return EXPIRED
-        return APPROVED if len(self.votes) >= self.quorum else PENDING
+        return APPROVED if all(len(self.by(need)) >= need.quorum for need in self.needs) else PENDING
 
 
 class Approvals:
@@ -101,7 +122,8 @@ class Approvals:
         if task is None or task.state(self._backing.now()) != APPROVED or not all(self._may_still(task, vote) for vote in task.votes):
             return None
         last = task.votes[-1]
-        return Approval(task.id, task.group, frozenset(vote.by for vote in task.votes), last.at, last.reason)
+        first, *further = [Approval(task.id, need.group, task.by(need), last.at, last.reason) for need in task.needs]
+        return replace(first, also=tuple(further)) if further else first
 
     async def hold(self, passage: Passage) -> Mapping[str, Any] | Refusal:
         """Open (or find again) the task for a held action: `{id, url, expires_at}`; a Refusal when a person said no already."""
@@ -115,7 +137,7 @@ class Approvals:
                 return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
             if state != DENIED and _same(known, rules):
                 return self._handle(known)
-        refusal = _too_long(action) or self._no_room(session, now) or _one_group(rules) or take(session, "approvals", 1)
+        refusal = _too_long(action) or self._no_room(session, now) or _nobody(rules) or take(session, "approvals", 1)
         if refusal is not None:
             return refusal
         task = self._drafted(passage, rules, now)
@@ -154,7 +176,7 @@ class Approvals:
     async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool, endorses: str = "") -> Task:
         self._check_vote(task_id, by, reason)
         task, _ = self.show(task_id)
-        vote = Vote(by, self._backing.now(), approves, reason.strip(), endorses)
+        vote = Vote(by, self._backing.now(), approves, reason.strip(), self._groups(task, by), endorses)
         await self._backing.ledger.append(self._entry(task, vote))
         # The record took time: another vote, the deadline or a retired approver may have come first.
         self._check_vote(task_id, by, reason)
@@ -173,10 +195,10 @@ class Approvals:
             raise Invalid(f"a reason of 1 to {MAX_REASON} characters is needed", remedy="say why with --reason")
         if why := self._unfit(task, by):
             raise Invalid(
-                f"`{by}` may not answer this: {why}", code="forbidden", status=403, remedy=f"ask another member of `{task.group}`"
+                f"`{by}` may not answer this: {why}", code="forbidden", status=403, remedy=f"ask another member of {_listed(task)}"
             )
         if any(self._person(vote.by) == self._person(by) for vote in task.votes):
-            raise Conflict(f"`{by}` has answered already; {task.quorum} different people are needed")
+            raise Conflict(f"`{by}` has answered already; different people are needed")
 
     def _unfit(self, task: Task, by: str) -> str:
         """Return why somebody may not answer a task; empty when they may."""
@@ -190,7 +212,13 @@ class Approvals:
         user = self._backing.registry.users.get(by)
         if user is None or user.status is not Status.ACTIVE:
             return "they are no active registered user"
-        return "" if task.group in user.groups | user.roles else f"they are not in `{task.group}`"
+        return "" if self._groups(task, by) else f"they are not in {_listed(task)}"
+
+    def _groups(self, task: Task, by: str) -> tuple[str, ...]:
+        """Return the groups asked that a person is in now; a steward is in all."""
+        user = self._backing.registry.users.get(by)
+        member = frozenset[str]() if user is None else user.groups | user.roles
+        return tuple(need.group for need in task.needs if by in self._stewards or need.group in member)
 
     def _person(self, name: str) -> str:
         """Return who a name stands for: two names with one address are one person."""
@@ -198,14 +226,14 @@ class Approvals:
         return user.email.strip().casefold() if user is not None and user.email.strip() else f"user {name}"
 
     def _may_still(self, task: Task, vote: Vote) -> bool:
-        return not self._unfit(task, vote.by)
+        return not self._unfit(task, vote.by) and set(vote.groups) <= set(self._groups(task, vote.by))
 
     def _task_of(self, session: Session, digest: str) -> Task | None:
         return self._tasks.get(self._by_action.get((session.id, digest), ""))
 
     def _drafted(self, passage: Passage, rules: Iterable[ApprovalRule], now: float) -> Task:
         (session, action), rules = passage.acting, tuple(rules)
-        expires_s = min(rule.expires_s for rule in rules)
+        expires_s, needs = min(rule.expires_s for rule in rules), _needs(rules)
         user = session.subject.user
         return Task(
             id=new_id(),
@@ -213,8 +241,9 @@ class Approvals:
             digest=action.digest,
             policies=tuple(rule.policy for rule in rules),
             policy_revision=passage.decision.revision if passage.decision else "",
-            group=rules[0].group,
-            quorum=max(rule.quorum for rule in rules),
+            group=needs[0].group,
+            quorum=needs[0].quorum,
+            also=needs[1:],
             expires_s=expires_s,
             four_eyes=tuple(sorted({who for rule in rules for who in rule.four_eyes})),
             agent=session.subject.actor.name,
@@ -310,11 +339,7 @@ def arguments_of(task: Task) -> Any:
 def _same(task: Task, rules: Iterable[ApprovalRule]) -> bool:
     """Say whether the policies of now ask for what the task asks for; a stricter rule needs a new task."""
     rules = tuple(rules)
-    return (
-        {rule.group for rule in rules} == {task.group}
-        and max(rule.quorum for rule in rules) == task.quorum
-        and {who for rule in rules for who in rule.four_eyes} == set(task.four_eyes)
-    )
+    return _needs(rules) == task.needs and {who for rule in rules for who in rule.four_eyes} == set(task.four_eyes)
 
 
 def _too_long(action: Action) -> Refusal | None:
@@ -324,11 +349,17 @@ def _too_long(action: Action) -> Refusal | None:
     return refuse("too_large", f"nobody can be asked about {size} bytes of arguments, {MAX_ARGUMENTS} at most", remedy="send less at once")
 
 
-def _one_group(rules: Iterable[ApprovalRule]) -> Refusal | None:
-    groups = sorted({rule.group for rule in rules})
-    if len(groups) == 1:
-        return None
-    listed = ", ".join(f"`{group}`" for group in groups)
-    return refuse(
-        "forbidden", f"it needs a yes from {listed or 'nobody'}, and one action can be held for one group", remedy="change the policies"
-    )
+def _needs(rules: Iterable[ApprovalRule]) -> tuple[Need, ...]:
+    """Return what each group must say: the most that any of the rules asks of it."""
+    quorums: dict[str, int] = {}
+    for rule in rules:
+        quorums[rule.group] = max(rule.quorum, quorums.get(rule.group, 1))
+    return tuple(Need(group, quorum) for group, quorum in sorted(quorums.items()))
+
+
+def _listed(task: Task) -> str:
+    return " or ".join(f"`{need.group}`" for need in task.needs)
+
+
+def _nobody(rules: Sequence[ApprovalRule]) -> Refusal | None:
+    return None if rules else refuse("forbidden", "it needs a yes, and no policy says whose", remedy="change the policies")

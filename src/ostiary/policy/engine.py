@@ -15,7 +15,7 @@ from ostiary.policy.entities import Uid
 from ostiary.policy.obligations import Means
 from ostiary.policy.slicing import Chain, Link, Slice, share
 from ostiary.policy.snapshot import Snapshot, prepare
-from ostiary.policy.verdict import Verdict, combine, hold_to, hold_to_zones
+from ostiary.policy.verdict import Verdict, combine, hold_to, hold_to_zones, join
 from ostiary.policy.version import PolicyVersion
 
 log = logging.getLogger("ostiary.policy")
@@ -138,7 +138,15 @@ def _with_lent_roles(found: Snapshot, session: Session) -> tuple[Snapshot, ...]:
 
 
 def _ask_all(asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: context.Facts) -> list[Verdict]:
-    return [verdict for found, chain in asked for verdict in ask(found, chain, action, facts)]
+    """Ask for every link; once for each group that has approved, as a policy sees one approval at a time."""
+    approval = facts.context.approval
+    if approval is None or not approval.also:
+        return [verdict for found, chain in asked for verdict in ask(found, chain, action, facts)]
+    told = []
+    for each in approval.each:
+        about = context.Facts(facts.session, replace(facts.context, approval=each), facts.origins, facts.arguments, facts.given)
+        told.append([(each, verdict) for found, chain in asked for verdict in ask(found, chain, action, about)])
+    return [join(of_link) for of_link in zip(*told, strict=True)]
 
 
 def ask(found: Snapshot, chain: Chain, action: Action, facts: context.Facts) -> list[Verdict]:

@@ -71,7 +71,7 @@ def hold_to(decision: Decision, before: Sequence[Verdict], approval: Approval, s
     of both holds.
     """
     lifted = [policy for verdict in before if not verdict.is_allowed for policy in verdict.policies]
-    unmet = [policy for policy in lifted if policy.approval is not None and not _is_met(policy.approval, approval, session)]
+    unmet = [policy for policy in lifted if policy.approval is not None and not _is_met(policy.approval, approval.each, session)]
     if not unmet:
         return decision
     rules = _rules(unmet)
@@ -80,12 +80,37 @@ def hold_to(decision: Decision, before: Sequence[Verdict], approval: Approval, s
     )
 
 
-def _is_met(rule: ApprovalRule, approval: Approval, session: Session) -> bool:
-    """Say whether it is the rule's group, enough people, and none of them barred."""
+def join(told: Sequence[tuple[Approval, Verdict]]) -> Verdict:
+    """Return what a link is told when several groups have approved, from what each one's yes by itself makes of it.
+
+    A forbid is lifted by the yes of its own group alone; what refuses under any of them refuses.
+    """
+    verdicts = [verdict for _, verdict in told]
+    if (
+        firm := next((verdict for verdict in verdicts if verdict.errors or not (verdict.is_allowed or verdict.is_requestable)), None)
+    ) is not None:
+        return firm
+    groups = {given.group for given, _ in told}
+    standing = {
+        policy.id: policy
+        for given, verdict in told
+        for policy in (() if verdict.is_allowed else verdict.policies)
+        if policy.approval is None or policy.approval.group == given.group or policy.approval.group not in groups
+    }
+    permits = {policy.id: policy for each in verdicts for policy in (each.policies if each.is_allowed else each.permits)}
+    if standing:
+        return replace(
+            verdicts[0], is_allowed=False, policies=tuple(standing.values()), permits=tuple(permits.values()), is_requestable=True
+        )
+    return replace(verdicts[0], is_allowed=True, policies=tuple(permits.values()), permits=(), is_requestable=False)
+
+
+def _is_met(rule: ApprovalRule, approvals: Sequence[Approval], session: Session) -> bool:
+    """Say whether one is of the rule's group, by enough people, and none of them barred."""
     user = session.subject.user
     barred = {"user": {user.name if user else None}, "owner": {link.owner for link in session.subject.chain}}
-    is_free = all(approval.by.isdisjoint(barred.get(who, ())) for who in rule.four_eyes)
-    return approval.group == rule.group and is_free and len(approval.by) >= rule.quorum
+    kept_out = {person for who in rule.four_eyes for person in barred.get(who, ())}
+    return any(each.group == rule.group and each.by.isdisjoint(kept_out) and len(each.by) >= rule.quorum for each in approvals)
 
 
 def _failed(revision: str, verdicts: Sequence[Verdict]) -> Decision:

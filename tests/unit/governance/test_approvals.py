@@ -183,10 +183,50 @@ async def test_a_stricter_rule_needs_a_new_answer() -> None:
     assert inbox.find(session(), PAY.digest) is None
 
 
-async def test_two_groups_cannot_hold_one_action() -> None:
-    answer = await made().approvals().hold(passage(PAY, None, FINANCE, ApprovalRule("law", "legal")))
-    assert isinstance(answer, Refusal)
-    assert "`finance`, `legal`" in answer.detail
+LAW = ApprovalRule("law", "sales")
+
+
+async def test_two_groups_hold_one_action_and_both_must_say_yes() -> None:
+    """R-B4: one task, a quorum for each group, and the approval carries the yes of each."""
+    world = made()
+    inbox = world.approvals()
+    task = await held(inbox, replace(FINANCE, quorum=2), LAW)
+    assert await held(inbox, LAW, replace(FINANCE, quorum=2)) == task
+    await inbox.approve(task, by="erin", reason="lawful")
+    await inbox.approve(task, by="carol", reason="affordable")
+    assert (inbox.show(task)[1], inbox.find(session(), PAY.digest)) == ("pending", None)
+    await inbox.approve(task, by="dan", reason="affordable")
+    approval = world.approvals().find(session(), PAY.digest)
+    assert approval is not None, "and it survives a restart"
+    assert {each.group: each.by for each in approval.each} == {"finance": {"carol", "dan"}, "sales": {"erin"}}
+    assert await inbox.consume(approval)
+    assert await held(inbox, FINANCE) != task
+
+
+async def test_a_yes_of_one_group_is_none_of_another() -> None:
+    """R-B4: two of finance are not one of finance and one of sales; leaving a group takes the yes back; one no ends it."""
+    world = made()
+    inbox = world.approvals()
+    task = await held(inbox, FINANCE, LAW)
+    await inbox.approve(task, by="carol", reason="yes")
+    await inbox.approve(task, by="dan", reason="yes")
+    assert inbox.show(task)[1] == "pending"
+    await inbox.approve(task, by="erin", reason="yes")
+    assert inbox.find(session(), PAY.digest) is not None
+    world.registry = Registry(users={**PEOPLE, "erin": replace(PEOPLE["erin"], groups=frozenset({"finance"}))})
+    assert inbox.find(session(), PAY.digest) is None
+    other = await held(inbox, FINANCE, LAW, action=PAY.with_arguments({"amount": 1}))
+    await inbox.approve(other, by="carol", reason="yes")
+    await inbox.deny(other, by="dan", reason="no")
+    assert inbox.show(other)[1] == "denied"
+
+
+async def test_a_rule_that_asks_one_more_group_needs_a_new_task() -> None:
+    """R-B4: what was approved under a looser policy does not count for a stricter one."""
+    inbox = made().approvals()
+    task = await held(inbox, FINANCE)
+    await inbox.approve(task, by="carol", reason="yes")
+    assert await held(inbox, FINANCE, LAW) != task
 
 
 async def test_a_flood_of_held_actions_is_bounded() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ostiary.core.action import Action, Boundary, Origins, Resource
-from ostiary.core.decision import ApprovalRule, Context, Effect, Obligation
+from ostiary.core.decision import Approval, ApprovalRule, Context, Effect, Obligation
 from ostiary.core.errors import InvalidPolicy
 from ostiary.core.registry import Agent
 from ostiary.policy.engine import PolicyEngine
@@ -305,3 +305,38 @@ def test_a_session_with_fewer_roles_can_do_less_and_never_more() -> None:
         decision = here.decide(who, PAY, Origins(), Context(at=200.0))
         assert (decision.effect is Effect.ALLOW) == is_allowed, (text, lent)
         assert here.may_see(who, PAY) == is_allowed, (text, lent)
+
+
+LEGAL = LIMIT.replace("over-1000-needs-finance", "over-1000-needs-legal").replace('"finance"', '"legal"').replace("user,owner", "user")
+
+
+def both(finance: frozenset[str] = frozenset({"bob"}), legal: frozenset[str] = frozenset({"carol"})) -> Context:
+    one, other = Approval("a", "finance", finance, 150.0), Approval("a", "legal", legal, 150.0)
+    return Context(200.0, approval=replace(one, also=(other,)))
+
+
+def test_forbids_of_two_groups_are_lifted_by_both_and_by_no_one_of_them() -> None:
+    """R-B4: each is lifted by its own group's yes; a policy sees one approval at a time."""
+    text = PAYERS + LIMIT + LEGAL
+    held = decide(text, PAY_MUCH)
+    assert (held.effect, {rule.group for rule in held.approvals}) == (Effect.HOLD, {"finance", "legal"})
+    assert decide(text, PAY_MUCH, about=both()).effect is Effect.ALLOW
+    for group, left in (("finance", "legal"), ("legal", "finance")):
+        one = decide(text, PAY_MUCH, about=Context(200.0, approval=Approval("a", group, frozenset({"bob"}), 150.0)))
+        assert (one.effect, {rule.group for rule in one.approvals}) == (Effect.HOLD, {left})
+
+
+@pytest.mark.parametrize(
+    ("text", "about", "effect"),
+    [
+        (LIMIT + LEGAL.replace('@expires("30m")', '@expires("30m") @quorum("2")'), both(), Effect.HOLD),
+        (LIMIT + LEGAL, both(legal=frozenset({"alice"})), Effect.HOLD),
+        (LIMIT + LEGAL + '@id("never") forbid (principal, action, resource);', both(), Effect.DENY),
+        (LIMIT + LEGAL + LEGAL.replace("needs-legal", "needs-board").replace('"legal"', '"board"'), both(), Effect.HOLD),
+        (LIMIT.replace(' && context.approval.group == "finance"', "") + LEGAL, both(finance=frozenset()), Effect.HOLD),
+    ],
+    ids=["quorum", "four eyes", "a firm forbid", "a third group", "a looser condition"],
+)
+def test_what_two_approvals_do_not_lift(text: str, about: Context, effect: Effect) -> None:
+    """R-B4: quorum and four eyes hold for each group, and neither yes lifts what another group, or nobody, can."""
+    assert decide(PAYERS + text, PAY_MUCH, about=about).effect is effect
