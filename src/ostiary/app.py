@@ -296,7 +296,7 @@ async def _identity(closing: AsyncExitStack, settings: Settings, backing: Backin
     closing.push_async_callback(sessions.stop)
     directory = Directory(backing, record, signer, dev=settings.identity.dev_sign_in)
     closing.callback(directory.close)
-    return _People(backing, record, signer, keys, sessions, directory, ControlPlane(keys, record))
+    return _People(backing, record, signer, keys, sessions, directory, ControlPlane(keys, record, directory.person))
 
 
 def _session_limits(settings: Settings) -> Limits:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ostiary.core.subject import Limits
+from ostiary.identity.credentials import Opened
 from ostiary.identity.lending import Ask
-from ostiary.identity.sessions import Opened
 from tests.support.control import PERMIT_OPENING, Control, company, control
 
 

@@ -10,8 +10,8 @@ from ostiary.core.errors import Conflict
 from ostiary.core.ports import Credential
 from ostiary.core.subject import Status
 from ostiary.governance.registrar import RegistryChange
+from ostiary.identity.credentials import Opened
 from ostiary.identity.lending import Ask
-from ostiary.identity.sessions import Opened
 from tests.support.control import PERMIT_OPENING, company, control
 
 BODY = {"owner": "alice", "purpose": "pays", "roles": ["payer"]}

@@ -14,7 +14,7 @@ from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Credential, Ledger
 from ostiary.core.subject import Session
-from ostiary.identity.sessions import Opened
+from ostiary.identity.credentials import Opened
 from ostiary.provenance import keeping
 from ostiary.provenance.engine import Provenance
 from ostiary.provenance.flow import Lent

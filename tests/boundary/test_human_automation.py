@@ -15,8 +15,8 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Credential
 from ostiary.core.registry import Group, User
 from ostiary.core.subject import Session
+from ostiary.identity.credentials import Opened
 from ostiary.identity.lending import Ask
-from ostiary.identity.sessions import Opened
 from tests.support.command import terminal
 from tests.support.control import PERMIT_OPENING, Control, company, control
 

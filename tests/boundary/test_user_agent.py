@@ -111,44 +111,6 @@ async def test_an_agent_may_authenticate_as_a_client(door: Door) -> None:
         assert answer.status_code == 200, answer.text
 
 
-async def test_a_session_token_buys_less_for_another_agent(door: Door) -> None:
-    """R-B1: the token of a session, and the key of the agent it is lent on to; nothing of it opens more, and it ends with it."""
-    parent = (await door.exchange(scope="model:* agent:other")).json()
-    lend: dict[str, str | None] = {"subject_token": parent["access_token"], "actor_token": door.other_key}
-    answer = await door.exchange(**lend, scope="model:gpt tool:mail/*", purpose="summarise")
-    child = answer.json()
-    assert answer.status_code == 200, child
-    assert child["scope"] == "model:gpt"
-    view = door.gateway.services.sessions.show(child["session"])
-    assert (view.parent, view.chain) == (parent["session"], ("alice", "bot", "other"))
-    headers = {"authorization": f"Bearer {child['access_token']}"}
-    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 200
-    newest = next(row for row in door.identity_entries() if row["session"] == child["session"])
-    assert len(newest["on_behalf_of"]) == 2
-    for changes, error in (
-        ({"scope": "tool:mail/*"}, "invalid_scope"),
-        ({"purpose": None}, "invalid_request"),
-        ({"subject_token": child["access_token"], "actor_token": door.key, "scope": "model:gpt"}, "invalid_scope"),
-        ({"actor_token": parent["access_token"]}, "invalid_grant"),
-        ({"subject_token": parent["access_token"] + "x"}, "invalid_grant"),
-    ):
-        refused = await door.exchange(**{**lend, **changes})
-        assert (refused.status_code >= 400, refused.json()["error"]) == (True, error), refused.text
-    assert await door.gateway.services.sessions.close(parent["session"], by="alice") == 1
-    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 401
-
-
-async def test_less_can_be_asked_for_in_numbers_time_and_roles(door: Door) -> None:
-    """R-B1: budgets, idle time-out and roles travel with the exchange; what is no number is refused."""
-    numbers = {"max_actions": "5", "max_spend": "2.50", "max_rows": "100", "max_bytes": "5000", "max_approvals": "0"}
-    answer = await door.exchange(**numbers, idle="900", roles="reader")
-    view = door.gateway.services.sessions.show(answer.json()["session"])
-    assert view.limits == Limits(5, 2_500_000, 100, 5000, 0)
-    assert (view.idle_s, view.roles) == (900, ("reader",))
-    for wrong in ({"max_actions": "-1"}, {"max_spend": "1e3"}, {"idle": "0"}, {"idle": "x"}, {"roles": ""}, {"roles": "nobody"}):
-        assert (await door.exchange(**wrong)).status_code == 400
-
-
 REFUSED: list[tuple[str, dict[str, str | None], str]] = [
     ("no proof of the agent", {"actor_token": None}, "invalid_request"),
     ("the user's own token as proof", {"actor_token": "USER"}, "invalid_grant"),
@@ -239,6 +201,69 @@ async def test_both_outcomes_are_identity_entries(door: Door) -> None:
     await door.exchange(actor_token="osk_" + "b" * 43)
     refused = door.identity_entries()[0]
     assert (refused["action"], refused["decision"], refused["code"]) == ("authenticate_agent_key", "deny", "no_session")
+
+
+async def test_a_session_token_buys_less_for_another_agent(door: Door) -> None:
+    """R-B1: the token of a session, and the key of the agent it is lent on to; nothing of it opens more, and it ends with it."""
+    parent = (await door.exchange(scope="model:* agent:other")).json()
+    lend: dict[str, str | None] = {"subject_token": parent["access_token"], "actor_token": door.other_key}
+    answer = await door.exchange(**lend, scope="model:gpt tool:mail/*", purpose="summarise")
+    child = answer.json()
+    assert answer.status_code == 200, child
+    assert child["scope"] == "model:gpt"
+    view = door.gateway.services.sessions.show(child["session"])
+    assert (view.parent, view.chain) == (parent["session"], ("alice", "bot", "other"))
+    headers = {"authorization": f"Bearer {child['access_token']}"}
+    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 200
+    newest = next(row for row in door.identity_entries() if row["session"] == child["session"])
+    assert len(newest["on_behalf_of"]) == 2
+    for changes, error in (
+        ({"scope": "tool:mail/*"}, "invalid_scope"),
+        ({"purpose": None}, "invalid_request"),
+        ({"subject_token": child["access_token"], "actor_token": door.key, "scope": "model:gpt"}, "invalid_scope"),
+        ({"actor_token": parent["access_token"]}, "invalid_grant"),
+        ({"subject_token": parent["access_token"] + "x"}, "invalid_grant"),
+    ):
+        refused = await door.exchange(**{**lend, **changes})
+        assert (refused.status_code >= 400, refused.json()["error"]) == (True, error), refused.text
+    assert await door.gateway.services.sessions.close(parent["session"], by="alice") == 1
+    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 401
+
+
+async def test_less_can_be_asked_for_in_numbers_time_and_roles(door: Door) -> None:
+    """R-B1: budgets, idle time-out and roles travel with the exchange; what is no number is refused."""
+    numbers = {"max_actions": "5", "max_spend": "2.50", "max_rows": "100", "max_bytes": "5000", "max_approvals": "0"}
+    answer = await door.exchange(**numbers, idle="900", roles="reader")
+    view = door.gateway.services.sessions.show(answer.json()["session"])
+    assert view.limits == Limits(5, 2_500_000, 100, 5000, 0)
+    assert (view.idle_s, view.roles) == (900, ("reader",))
+    for wrong in ({"max_actions": "-1"}, {"max_spend": "1e3"}, {"idle": "0"}, {"idle": "x"}, {"roles": ""}, {"roles": "nobody"}):
+        assert (await door.exchange(**wrong)).status_code == 400
+
+
+async def test_an_agent_asks_for_more_and_the_person_answers(door: Door) -> None:
+    """R-B1: step-up at the token endpoint; the person's own token shows, grants and ends, and buys nothing."""
+    parent = (await door.exchange(scope="tool:mail/*")).json()
+    ask: dict[str, str | None] = {"subject_token": parent["access_token"], "scope": "tool:mail/* model:gpt", "step_up": "true"}
+    waits = await door.exchange(**ask)
+    assert (waits.status_code, waits.json()["error"]) == (400, "invalid_scope")
+    signed_in = await door.client.post("/oauth/login", data={"username": "alice", "password": PASSWORD, "use": "me"})
+    own = signed_in.json()["access_token"]
+    assert (await door.exchange(subject_token=own)).json()["error"] == "invalid_grant"
+    headers = {"authorization": f"Bearer {own}"}
+    assert (await door.client.get("/openai/v1/models", headers=headers)).status_code == 401
+    (request,) = (await door.client.get("/v1/me/requests", headers=headers)).json()["items"]
+    assert request["adds"] == ["model:gpt"]
+    assert request["id"] in waits.json()["remedy"]
+    assert (await door.client.post(f"/v1/me/requests/{request['id']}/grant", json={}, headers=headers)).status_code == 200
+    more = (await door.exchange(**ask)).json()
+    assert (more["session"], more["scope"]) == (parent["session"], "model:gpt tool:mail/*")
+    assert 0 < more["expires_in"] <= 3600
+    assert (await door.exchange(**{**ask, "actor_token": door.other_key})).status_code == 400
+    assert (await door.client.delete(f"/v1/me/sessions/{parent['session']}", headers=headers)).status_code == 200
+    assert (await door.exchange(**ask)).status_code == 401
+    for wrong in ({"use": "all"}, {"use": "me", "purpose": "x"}, {"use": "me", "scope": "tool:a/b"}):
+        assert (await door.client.post("/oauth/login", data={"username": "alice", "password": PASSWORD, **wrong})).status_code == 400
 
 
 async def test_the_metadata_leads_to_the_endpoint_and_the_keys(door: Door) -> None:

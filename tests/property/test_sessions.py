@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from ostiary.core.decision import Refusal
 from ostiary.core.subject import Status
-from ostiary.identity.sessions import Opened
+from ostiary.identity.credentials import Opened
 from tests.support.identity import Identity, bot, calling, crashed, identity, presented
 
 SCOPES = ("tool:mail/*", "tool:mail/read", "tool:pay/pay", "model:gpt-*")

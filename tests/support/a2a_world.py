@@ -15,8 +15,8 @@ from ostiary.app import Gateway, open_gateway
 from ostiary.core.registry import A2a, Agent, User
 from ostiary.core.subject import Status
 from ostiary.governance.registrar import RegistryChange
+from ostiary.identity.credentials import Opened
 from ostiary.identity.lending import Ask
-from ostiary.identity.sessions import Opened
 from ostiary.settings import Settings
 from tests.support.listening import listening
 

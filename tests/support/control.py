@@ -125,7 +125,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         sessions=sessions,
         keys=keys,
         directory=directory,
-        control=ControlPlane(keys, record),
+        control=ControlPlane(keys, record, directory.person),
         policies=policies,
         engine=engine,
         approvals=approvals,

@@ -17,11 +17,12 @@ from ostiary.core.registry import Agent, Registry, User
 from ostiary.core.subject import Limits, Session, Status
 from ostiary.identity.backing import Backing
 from ostiary.identity.control import ControlPlane
+from ostiary.identity.credentials import Opened
 from ostiary.identity.directory import Directory
 from ostiary.identity.keys import KeyRing
 from ostiary.identity.lending import Ask
 from ostiary.identity.record import IdentityRecord
-from ostiary.identity.sessions import Opened, Sessions
+from ostiary.identity.sessions import Sessions
 from ostiary.identity.tokens import Signer
 
 ISSUER = "http://127.0.0.1:8470"
@@ -148,7 +149,7 @@ async def identity(
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     directory = Directory(backing, record, signer, dev=dev, hasher=hasher)
     sessions = Sessions(backing, record, signer, keys, policy, defaults=limits)
-    return Identity(memory, backing, record, signer, keys, sessions, directory, ControlPlane(keys, record))
+    return Identity(memory, backing, record, signer, keys, sessions, directory, ControlPlane(keys, record, directory.person))
 
 
 def crashed(memory: Memory) -> Memory:

@@ -11,6 +11,7 @@ from ostiary.api import (
     docs,
     entries,
     me,
+    mine,
     notices,
     policies,
     problems,
@@ -30,6 +31,7 @@ __all__ = ["Services", "create_api"]
 
 _ROUTERS = (
     me.routes,
+    mine.routes,
     *registry.ROUTERS,
     profiles.routes,
     agents.routes,

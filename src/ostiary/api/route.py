@@ -36,9 +36,11 @@ class _Hex(Convertor[str]):
 
 register_url_convertor("hex", _Hex())
 
-BEARER = HTTPBearer(auto_error=False, description="An operator key: `ook_…`.")
+BEARER = HTTPBearer(
+    auto_error=False, description="An operator key, `ook_…`; for `/v1/me` also a person's own token, from `/oauth/login` with `use=me`."
+)
 ONCE = ("authorization", "content-type", "content-length", "host", "origin", "cookie")
-MAX_KEY = 512
+MAX_KEY = 2048
 BODY_TIMEOUT_S = 30.0
 """Longest time a caller may take to send a body."""
 

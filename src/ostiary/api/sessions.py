@@ -13,6 +13,7 @@ from ostiary.core.errors import NotFound, OstiaryError
 from ostiary.core.ids import is_name
 from ostiary.core.subject import Limits
 from ostiary.identity.lending import Ask
+from ostiary.identity.step_up import StepUp
 from ostiary.identity.views import SessionView
 
 routes = router("sessions")
@@ -112,6 +113,26 @@ class RevokeBody(Body):
     reason: Reason = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StepUpView:
+    """A request of an agent for more than its session was lent, as a difference."""
+
+    id: str
+    session: str
+    agent: str
+    user: str | None
+    purpose: str
+    has: list[str]
+    adds: list[str]
+    """What would be lent in addition."""
+    asked_at: float
+    expires_at: float
+    state: str
+    by: str
+    reason: str
+
+
+StepUpPage: Any = create_model("StepUpPage", items=(list[StepUpView], ...), next=(str | None, None))
 SessionPage: Any = create_model("SessionPage", items=(list[SessionShown], ...), next=(str | None, None))
 
 
@@ -153,13 +174,45 @@ async def list_sessions(
     """List sessions, the newest first; open ones unless `ended`."""
     views = services.sessions.list(agent=agent, user=user, owner=caller.owner, ended=ended)
     rest = [view for view in views if view.id < after] if after else views
-    return {"items": [_shown(view) for view in rest[:limit]], "next": rest[limit - 1].id if len(rest) > limit else None}
+    return {"items": [shown(view) for view in rest[:limit]], "next": rest[limit - 1].id if len(rest) > limit else None}
+
+
+@routes.get("/requests", response_model=StepUpPage)
+async def list_requests(
+    services: Given, caller: Annotated[Caller, may("list", "session", own=True)], limit: Limit = 100, after: After = ""
+) -> dict[str, Any]:
+    """List what sessions ask to be lent in addition, the newest first."""
+    return requests_page(services.sessions.step_ups.list(lambda asked: _may_answer(services, caller, asked)), limit, after)
+
+
+@routes.post("/requests/{id}/grant")
+async def grant_request(
+    id: Id,  # noqa: A002
+    body: RevokeBody,
+    services: Given,
+    caller: Annotated[Caller, may("grant", "session", own=True)],
+) -> StepUpView:
+    """Lend a session what it asked for: only that, only to that session."""
+    _asked(services, caller, id)
+    return asked_view(await services.sessions.step_ups.grant(id, by=caller.name, reason=body.reason))
+
+
+@routes.post("/requests/{id}/refuse")
+async def refuse_request(
+    id: Id,  # noqa: A002
+    body: RevokeBody,
+    services: Given,
+    caller: Annotated[Caller, may("refuse", "session", own=True)],
+) -> StepUpView:
+    """Say no to what a session asked for."""
+    _asked(services, caller, id)
+    return asked_view(await services.sessions.step_ups.refuse(id, by=caller.name, reason=body.reason))
 
 
 @routes.get("/{id}")
 async def show_session(id: Id, services: Given, caller: Annotated[Caller, may("show", "session", own=True)]) -> SessionShown:  # noqa: A002
     """Show one session."""
-    return _shown(reach(services, caller, id))
+    return shown(reach(services, caller, id))
 
 
 @routes.delete("/{id}")
@@ -174,6 +227,31 @@ async def revoke_session(id: Id, body: RevokeBody, services: Given, caller: Anno
     """End a session now, and all that was lent from it; an open stream stops at its next piece."""
     reach(services, caller, id)
     return EndedView(id, await services.sessions.revoke(id, by=caller.name, reason=body.reason))
+
+
+def requests_page(found: list[StepUp], limit: int, after: str) -> dict[str, Any]:
+    """Return one page of requests, the newest first."""
+    rest = [each for each in found if not after or each.id < after]
+    return {"items": [asked_view(each) for each in rest[:limit]], "next": rest[limit - 1].id if len(rest) > limit else None}
+
+
+def asked_view(asked: StepUp) -> StepUpView:
+    """Return a request as it is shown."""
+    core = (asked.id, asked.session, asked.agent, asked.user, asked.purpose, list(asked.has), list(asked.adds))
+    return StepUpView(*core, asked.asked_at, asked.expires_at, asked.state, asked.by, asked.reason)
+
+
+def _may_answer(services: Services, caller: Caller, asked: StepUp) -> bool:
+    """Say whether a request is within reach: an owner answers what concerns their own agents and their own rights."""
+    if not caller.is_own_only:
+        return True
+    return asked.user == caller.name and caller.sees(services.registrar.registry.agents.get(asked.agent))
+
+
+def _asked(services: Services, caller: Caller, request_id: str) -> None:
+    asked = services.sessions.step_ups.show(request_id)
+    if not _may_answer(services, caller, asked):
+        raise NotFound(f"there is no request `{request_id}`", remedy="ostiary session requests")
 
 
 def reach(services: Services, caller: Caller, session_id: str) -> SessionView:
@@ -193,7 +271,8 @@ def _name(text: str, what: str) -> str:
     return text
 
 
-def _shown(view: SessionView) -> SessionShown:
+def shown(view: SessionView) -> SessionShown:
+    """Return a session as it is shown."""
     return SessionShown(
         id=view.id,
         agent=view.agent,

@@ -132,7 +132,7 @@ class UserAgent:
         """Say whether the session could delegate to an agent, or have that held; anything that fails is not seen."""
         action = self.delegate(session, agent, {})
         try:
-            return self._identity.in_scope(session, action) is None and self._policy.may_see(session, action)
+            return self._identity.reaches(session, action) and self._policy.may_see(session, action)
         except Exception:
             return False
 

@@ -69,16 +69,29 @@ def open_(
     )
 
 
+Mine = Annotated[bool, Parameter(negative=())]
+"""`--mine`: what you lent yourself, with your own token in OSTIARY_TOKEN."""
+
+
 @app.command(name="list")
-def list_(*, agent: str = "", user: str = "", ended: bool = False, out: Out = PLAIN) -> None:
-    """List open sessions, the newest first; with `--ended` all."""
-    found = Client.of_place().pages("/v1/sessions", agent=agent, user=user, ended=ended)
+def list_(*, agent: str = "", user: str = "", ended: bool = False, mine: Mine = False, out: Out = PLAIN) -> None:
+    """List open sessions, the newest first; with `--ended` all, with `--mine` those you lent yourself."""
+    query: dict[str, Any] = {"ended": ended} if mine else {"agent": agent, "user": user, "ended": ended}
+    found = Client.of_place().pages(_sessions(mine=mine), **query)
     columns = ("id", "agent", "user", "standing", "parent", "depth", "expires_at", "actions", "denied", "integrity", "labels", "purpose")
     out.many((_shown(each, out) for each in found), columns, empty="none are open: ostiary session open --help")
 
 
 @app.command
-def show(id: str, *, flow: Flag = False, mermaid: Flag = False, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+def show(
+    id: str,  # noqa: A002
+    *,
+    flow: Flag = False,
+    mermaid: Flag = False,
+    why: str = "",
+    mine: Mine = False,
+    out: Out = PLAIN,
+) -> None:
     """Show one session; with `--flow` where each value in it came from.
 
     Parameters
@@ -90,7 +103,10 @@ def show(id: str, *, flow: Flag = False, mermaid: Flag = False, why: str = "", o
     why:
         Why you look, for the record.
     """
-    client, path = Client.of_place(), f"/v1/sessions/{segment(id)}"
+    client, path = Client.of_place(), f"{_sessions(mine=mine)}/{segment(id)}"
+    if mine:
+        out.one(_shown(client.get(path), out))
+        return
     if not flow and not mermaid:
         found = _shown(client.get(path), out)
         lent = [each for each in client.get(f"{path}/lent")["items"] if not each["revoked"]]
@@ -147,10 +163,32 @@ def declassify(id: str, label: str, *, reason: str, out: Out = PLAIN) -> None:  
 
 
 @app.command
-def close(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
+def close(id: str, *, mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """End a session in good order, and all that was lent from it."""
-    ended = Client.of_place().delete(f"/v1/sessions/{segment(id)}")
+    ended = Client.of_place().delete(f"{_sessions(mine=mine)}/{segment(id)}")
     out.done(f"session {id} is closed{_and_below(ended)}", {"closed": id, "children": ended["children"]})
+
+
+@app.command
+def requests(*, mine: Mine = False, out: Out = PLAIN) -> None:
+    """List what agents ask to be lent in addition, as a difference; with `--mine` what they ask of you."""
+    found = Client.of_place().pages(_requests(mine=mine))
+    columns = ("id", "agent", "user", "adds", "purpose", "session", "asked_at")
+    out.many((_asked(each, out) for each in found), columns, empty="nobody asks for more")
+
+
+@app.command
+def grant(id: str, *, reason: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
+    """Lend a session what it asked for: only that, only to that session."""
+    found = Client.of_place().post(f"{_requests(mine=mine)}/{segment(id)}/grant", {"reason": reason})
+    out.done(f"session {found['session']} has {' '.join(found['adds'])} now; the agent may repeat the action", found)
+
+
+@app.command
+def refuse(id: str, *, reason: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
+    """Say no to what a session asked for; the agent is told when it asks again."""
+    found = Client.of_place().post(f"{_requests(mine=mine)}/{segment(id)}/refuse", {"reason": reason})
+    out.done(f"request {id} is refused", found)
 
 
 @app.command
@@ -163,6 +201,18 @@ def revoke(id: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
 def _and_below(ended: dict[str, Any]) -> str:
     many = ended["children"]
     return f", and {many} session{'s' if many > 1 else ''} lent from it" if many else ""
+
+
+def _sessions(*, mine: bool) -> str:
+    return "/v1/me/sessions" if mine else "/v1/sessions"
+
+
+def _requests(*, mine: bool) -> str:
+    return "/v1/me/requests" if mine else "/v1/sessions/requests"
+
+
+def _asked(asked: dict[str, Any], out: Any) -> dict[str, Any]:
+    return asked if out.json else {**asked, "adds": [f"+ {scope}" for scope in asked["adds"]], "asked_at": moment(asked["asked_at"])}
 
 
 def _shown(session: dict[str, Any], out: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ MAX_TEXT: Final = 256
 MAX_STARRED: Final = 64
 MAX_STARS: Final = 2
 MAX_PARTS: Final = 8
+MAX_SPELLED: Final = 512
 MAX_ITEMS: Final = 1_000
 """Items of arrays that are looked at in one argument; more are refused."""
 BARRED: Final = frozenset(chr(code) for code in (*range(32), *range(127, 160), 0x2028, 0x2029)) | frozenset(",;<>|")
@@ -92,6 +93,30 @@ def unmet(constraints: Constraints, arguments: Mapping[str, Any]) -> str:
         if not _holds(wanted, list(_at(arguments, path))):
             return ".".join(path)
     return ""
+
+
+def exactly(constraints: Constraints, arguments: Mapping[str, Any]) -> str:
+    """Return the spelling of just the values that an action has where `constraints` say something; empty when one cannot be spelled."""
+    found: dict[tuple[str, ...], Wanted] = {}
+    for path in constraints:
+        for value in _at(arguments, path):
+            wanted = _only(value)
+            if wanted is None or found.setdefault(path, wanted) != wanted:
+                return ""
+    text = spelled(found)
+    try:
+        return text if parse(text) == found and len(text) <= MAX_SPELLED else ""
+    except InvalidAction:
+        return ""
+
+
+def _only(value: Any) -> Wanted | None:
+    if isinstance(value, str):
+        return value if value and "*" not in value and len(value) <= MAX_TEXT else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = Decimal(str(value))
+    return Range(number, number) if number.is_finite() else None
 
 
 def contains(wide: Constraints, narrow: Constraints) -> bool:

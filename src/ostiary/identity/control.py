@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from ostiary.core.errors import InvalidConfig
 from ostiary.core.ports import Credential
 from ostiary.identity.keys import OPERATOR, Key, KeyRing
 from ostiary.identity.record import IdentityRecord
-from ostiary.identity.roles import can, can_own
+from ostiary.identity.roles import PERSON, can, can_own
 
 BOOTSTRAP: Final = "operator"
 """Whom the first key belongs to, until real people have theirs."""
@@ -39,8 +40,10 @@ class Operator:
 class ControlPlane:
     """Authenticates operators; each first use of a key and every failure is recorded."""
 
-    def __init__(self, keys: KeyRing, record: IdentityRecord) -> None:
+    def __init__(self, keys: KeyRing, record: IdentityRecord, person: Callable[[str], str | Refusal] | None = None) -> None:
         self._keys = keys
+        self._person = person
+        """Returns whose token for `/v1/me` it is."""
         self._record = record
         self._seen: dict[bytes, str] = {}
 
@@ -53,16 +56,31 @@ class ControlPlane:
         if not credential.token:
             missing = refuse("no_session", "no credential was presented", remedy="send an operator key as `Authorization: Bearer`")
             return await self._record.failure(credential, missing, method="none")
+        if self._person is not None and credential.token.count(".") == 2:
+            return await self._authenticate_person(credential, mark, self._person(credential.token))
         found = self._keys.verify(credential.token, OPERATOR)
         if isinstance(found, Refusal):
             self._seen.pop(mark, None)
             return await self._record.failure(credential, found, method="operator_key")
         detail = {"ip": credential.ip, "door": credential.door, "key": found.id}
         await self._record.event("authenticate", action="operator_key", user=found.holder, resource=f"Key::{found.id}", detail=detail)
+        self._remember(mark, found.id)
+        return _operator(found)
+
+    async def _authenticate_person(self, credential: Credential, mark: bytes, found: str | Refusal) -> Operator | Refusal:
+        """Let a person in to what they lent themselves, and to nothing else."""
+        if isinstance(found, Refusal):
+            return await self._record.failure(credential, found, method="person_token")
+        if self._seen.get(mark) != f"person {found}":
+            detail = {"ip": credential.ip, "door": credential.door}
+            await self._record.event("authenticate", action="person_token", user=found, resource="User", detail=detail)
+            self._remember(mark, f"person {found}")
+        return Operator(found, frozenset({PERSON}), "person_token")
+
+    def _remember(self, mark: bytes, what: str) -> None:
         if len(self._seen) >= MAX_SEEN:
             self._seen.pop(next(iter(self._seen)))
-        self._seen[mark] = found.id
-        return _operator(found)
+        self._seen[mark] = what
 
     async def bootstrap(self, path: Path) -> bool:
         """On first start, make the first operator key and write it to `path`, readable by its owner only.

@@ -23,11 +23,12 @@ from ostiary.core.ports import Credential
 from ostiary.identity.backing import Backing
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.standing import unfit_user
-from ostiary.identity.tokens import Signer
+from ostiary.identity.tokens import PERSON_TYPE, Signer
 
 T = TypeVar("T")
 
 TOKEN_LIFE_S: Final = 300.0
+OWN_LIFE_S: Final = 900.0
 LINK_LIFE_S: Final = 900.0
 LINK_PREFIX: Final = "otl_"
 MIN_PASSWORD, MAX_PASSWORD = 12, 1024
@@ -142,6 +143,17 @@ class Directory:
         if unfit_user(self._backing.registry, user) is not None:
             return await self._failed(user, credential, "dev")
         return await self._signed_in(user, "dev", credential)
+
+    def own_token(self, signed_in: SignedIn) -> tuple[str, float]:
+        """Return a token for `/v1/me` in place of one for the token endpoint, with its life in seconds."""
+        return self._signer.sign_person(signed_in.user, method=signed_in.method, ttl_s=OWN_LIFE_S), OWN_LIFE_S
+
+    def person(self, token: str) -> str | Refusal:
+        """Return the person a token for `/v1/me` belongs to, when they are registered and active now."""
+        claims = self._signer.verify(token, PERSON_TYPE)
+        if isinstance(claims, Refusal):
+            return claims
+        return unfit_user(self._backing.registry, claims["sub"]) or str(claims["sub"])
 
     async def forget(self, user: str, *, by: str) -> None:
         """Take away a user's password and links. Raises Unavailable."""

@@ -191,7 +191,7 @@ class Keeper:
         documents = {live: shape(live) for live, shape in due.items()}
         await self._backing.save(KIND, {document.id: document for document in documents.values()})
         for live, document in documents.items():
-            live.kept = replace(document, ended=live.kept.ended)
+            live.kept = replace(document, ended=live.kept.ended, scopes=live.kept.scopes)
             live.stored_end = document.ended
             (self._at_work.add if document.at_work else self._at_work.discard)(live)
         if self._at_work and self._timer is None:

@@ -6,7 +6,7 @@ from typing import Final
 READ: Final = frozenset({"list", "show"})
 REGISTER: Final = READ | {"register", "change", "retire"}
 NOUNS: Final = frozenset(
-    {"user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "session", "key", "operator", "policy", "approval",
+    {"mine", "user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "session", "key", "operator", "policy", "approval",
      "audit", "map", "notice", "secret", "settings", "registry"}
 )  # fmt: skip
 _REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source", "zone")
@@ -78,7 +78,13 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
 }
 """Role → noun → verbs."""
 
-ROLES: Final = frozenset(GRANTS)
+PERSON: Final = "person"
+"""Who signed in for nothing but what they lent themselves."""
+MINE: Final = READ | {"close", "grant", "refuse"}
+for _role in (*GRANTS, PERSON):
+    GRANTS.setdefault(_role, {})["mine"] = MINE
+
+ROLES: Final = frozenset(GRANTS) - {PERSON}
 OWN_ONLY: Final = frozenset({"owner"})
 """Roles whose grants reach only what belongs to the person's own agents."""
 

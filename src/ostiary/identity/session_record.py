@@ -1,7 +1,7 @@
 """What the ledger is told of sessions: opened, lent on, ended, refused; each with the whole chain it stands in."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ostiary.core.decision import Decision, Refusal
 from ostiary.core.ports import Credential
@@ -12,6 +12,9 @@ from ostiary.identity.keeper import Live, SessionDocument
 from ostiary.identity.keys import AGENT, PREFIXES
 from ostiary.identity.lending import Ask
 from ostiary.identity.record import IdentityRecord
+
+if TYPE_CHECKING:
+    from ostiary.identity.step_up import StepUp
 
 
 class SessionRecord:
@@ -46,6 +49,12 @@ class SessionRecord:
         """Record that a session ends."""
         verb = "close" if how == "closed" else "revoke"
         await self._record.event(verb, action="session", detail={"reason": reason}, **self.about(live.kept, live.session, by=by))
+
+    async def answered(self, live: Live, asked: "StepUp") -> None:
+        """Record the answer to a request for more: who lends what in addition, or does not."""
+        verb = "grant" if asked.state == "granted" else "refuse"
+        detail = {"request": asked.id, "adds": list(asked.adds), "has": list(asked.has), "reason": asked.reason}
+        await self._record.event(verb, action="session", detail=detail, **self.about(live.kept, live.session, by=asked.by))
 
     async def authenticated(self, credential: Credential, live: Live, *, by_key: bool) -> None:
         """Record the first use of a token or key."""

@@ -1,9 +1,8 @@
 """Sessions: what a user lends to an agent for a task, and whether it still stands, asked at every action (R-P1, R-B1, R-P6)."""
 
 import asyncio
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from ostiary.core.action import Action
@@ -13,44 +12,25 @@ from ostiary.core.ports import Credential, Ledger, PolicyEngine
 from ostiary.core.subject import Limits, Session, SessionState
 from ostiary.identity import asking
 from ostiary.identity.backing import Backing
-from ostiary.identity.constraints import Constraints, unmet
+from ostiary.identity.credentials import Credentials, Opened, chain_of
 from ostiary.identity.keeper import KIND, GuardedLedger, Keeper, Live, SessionDocument
-from ostiary.identity.keys import AGENT, PREFIXES, Key, KeyRing
+from ostiary.identity.keys import KeyRing
 from ostiary.identity.lending import Ask, draft, draft_child
+from ostiary.identity.reaching import lent, out_of_scope
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.roster import Roster
-from ostiary.identity.scopes import asked_of, matches
+from ostiary.identity.scopes import contains, parse_scopes
 from ostiary.identity.session_record import SessionRecord
-from ostiary.identity.standing import Standing, unfit
-from ostiary.identity.tokens import SESSION_TYPE, Signer, acting
+from ostiary.identity.standing import Standing
+from ostiary.identity.step_up import StepUp, StepUps, for_more
+from ostiary.identity.tokens import Signer
 from ostiary.identity.views import SessionView, view
 
-MAX_CACHED: Final = 65_536
-MAX_LENT: Final = 1_024
 DEEPEST: Final = 4
 """How often a session may be lent on when nothing else is set."""
 
 Inherit = Callable[[Session, Session], None]
 """Gives a session that was lent on what is known of the one it was lent from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A session with its token, which is shown once."""
-
-    session: Session
-    token: str
-    expires_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A token or key that was verified once: what it opens, until when, and what it depends on."""
-
-    live: Live
-    expires_at: float
-    kid: str = ""
-    key: str = ""
 
 
 class Sessions:
@@ -70,7 +50,6 @@ class Sessions:
         self._defaults = defaults or Limits()
         """What a session may use up when it is lent no number, whoever opens it."""
         self._deepest = deepest
-        self._endings: list[Callable[[str], None]] = []
         self._inheriting: list[Inherit] = []
         self._backing = backing
         self._record = SessionRecord(backing, record)
@@ -78,11 +57,15 @@ class Sessions:
         self._keys = keys
         self._policy = policy
         self._keeper = Keeper(backing)
-        self._verified: dict[bytes, _Verified] = {}
-        self._opening = asyncio.Lock()
         self._roster = Roster(backing)
         self._live = self._roster.lives
         self._standing = Standing(backing, keys)
+        self._credentials = Credentials(
+            backing, signer, keys, roster=self._roster, standing=self._standing, record=self._record, open_session=self.open
+        )
+        self.step_ups = StepUps(backing, self._roster, self._standing, self._keeper, self._record)
+        """Requests of agents that were lent too little."""
+        self._endings: list[Callable[[str], None]] = [self.step_ups.forget]
 
     def on_end(self, forget: Callable[[str], None]) -> None:
         """Call `forget` with the id of each session that has ended, for who keeps something of it."""
@@ -98,18 +81,9 @@ class Sessions:
 
     async def authenticate(self, credential: Credential) -> Session | Refusal:
         """Return the session a session token, or an autonomous agent's key, opens; failures are recorded."""
-        mark = hashlib.sha256(credential.token.encode("utf-8", "surrogatepass")).digest()
-        known = self._verified.get(mark)
-        if known is None:
-            found = await self._verify(credential, mark)
-            if isinstance(found, Refusal):
-                return found
-            known = found
-        live = known.live
-        refusal = self._unverified(known) or self._standing.of(live)
-        if refusal is not None:
-            self._verified.pop(mark, None)
-            return await self._record.refused(credential, refusal, live)
+        live = await self._credentials.find(credential)
+        if isinstance(live, Refusal):
+            return live
         self._touch(live)
         if live.is_behind:
             await self._keeper.keep(live)
@@ -132,18 +106,27 @@ class Sessions:
         live = self._live.get(session.id)
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
-        lent = self._lent(live, action.scope)
-        if not lent:
-            wanted = action.scope[:200]
-            return refuse("out_of_scope", f"the session was not lent `{wanted}`", remedy=f"open a session with the scope `{wanted}`")
-        if lent[0] and action.scope == f"tool:{action.name}":
-            return _unmet(lent, action)
-        return None
+        found = out_of_scope(live, action)
+        if found is None:
+            return None
+        refusal, wanted = found
+        return self._more(live, wanted, refusal) if wanted else refusal
 
     def reaches(self, session: Session, action: Action) -> bool:
         """Say whether the session was lent this action with some arguments or other, for listings."""
         live = self._live.get(session.id)
-        return live is not None and bool(self._lent(live, action.scope))
+        return live is not None and bool(lent(live, action.scope))
+
+    def ask_more(self, session: Session, wanted: Iterable[str]) -> StepUp | Refusal | None:
+        """Ask the user to lend a session more; None when it has all of that. Raises InvalidAction, NotFound."""
+        live, scopes = self._known(session.id), parse_scopes(wanted)
+        if all(any(contains(has, scope) for has in live.kept.scopes) for scope in scopes):
+            return None
+        return self._standing.of(live) or self.step_ups.ask(live, scopes)
+
+    def token(self, session: Session) -> str:
+        """Return a token of a session that stands, as it is lent now."""
+        return self._token(self._known(session.id))
 
     async def open(self, ask: Ask, credential: Credential | None = None) -> Opened | Refusal:
         """Open a session: recorded, stored, then usable. A refusal is recorded too. Raises Unavailable."""
@@ -249,69 +232,6 @@ class Sessions:
         """Store all sessions exactly. Raises Unavailable."""
         await self._keeper.rest()
 
-    # -- what a credential opens
-
-    async def _verify(self, credential: Credential, mark: bytes) -> _Verified | Refusal:
-        if credential.token.startswith(PREFIXES[AGENT]):
-            found = await self._by_key(credential)
-        else:
-            found = self._by_token(credential.token)
-        if isinstance(found, Refusal):
-            return await self._record.refused(credential, found)
-        refusal = self._standing.of(found.live)
-        if refusal is not None:
-            return await self._record.refused(credential, refusal, found.live)
-        await self._record.authenticated(credential, found.live, by_key=bool(found.key))
-        if len(self._verified) >= MAX_CACHED:
-            self._verified.pop(next(iter(self._verified)))
-        self._verified[mark] = found
-        return found
-
-    def _by_token(self, token: str) -> _Verified | Refusal:
-        if not token:
-            return refuse("no_session", "no credential was presented", remedy="get a session token at /oauth/token")
-        claims = self._signer.verify(token, SESSION_TYPE)
-        if isinstance(claims, Refusal):
-            return claims
-        live = self._live.get(str(claims.get("sid", "")))
-        if live is None:
-            return refuse("expired", "the session of this token is over", remedy="open a new session")
-        lender, actors = _chain(live)
-        if claims.get("act") != acting(actors) or claims["sub"] != lender or live.kept.implicit:
-            return refuse("no_session", "the token does not belong to its session", remedy="get a session token at /oauth/token")
-        return _Verified(live, claims["exp"], claims["kid"])
-
-    async def _by_key(self, credential: Credential) -> _Verified | Refusal:
-        key = self._keys.verify(credential.token, AGENT)
-        if isinstance(key, Refusal):
-            return key
-        async with self._opening:
-            live = self._roster.implicit(key.id)
-            if live is None or self._backing.now() >= live.kept.expires_at:
-                opened = await self._open_implicit(key, credential)
-                if isinstance(opened, Refusal):
-                    return opened
-                live = self._live[opened.session.id]
-        return _Verified(live, live.kept.expires_at, key=key.id)
-
-    async def _open_implicit(self, key: Key, credential: Credential) -> Opened | Refusal:
-        agent = self._backing.registry.agents.get(key.holder)
-        refusal = unfit(self._backing.registry, key.holder, None)
-        if refusal is not None or agent is None:
-            return refusal or refuse("revoked", "the agent is not registered")
-        ask = Ask(agent.name, None, agent.scopes, agent.purpose, method="agent_key", key=key.id, implicit=True)
-        return await self.open(ask, credential)
-
-    def _unverified(self, known: _Verified) -> Refusal | None:
-        """Return why what was verified once is believed no more."""
-        if known.key:
-            return self._keys.standing(known.key)
-        if not self._signer.knows(known.kid):
-            return refuse("revoked", "the key that signed the token is revoked", remedy="get a new session token at /oauth/token")
-        if self._backing.now() >= known.expires_at:
-            return refuse("expired", "the token is past its end", remedy="get a new session token at /oauth/token")
-        return None
-
     # -- opening and ending
 
     def _drafted(self, ask: Ask) -> SessionDocument | Refusal:
@@ -372,7 +292,7 @@ class Sessions:
 
     def _token(self, live: Live) -> str:
         kept = live.kept
-        lender, actors = _chain(live)
+        lender, actors = chain_of(live)
         return self._signer.sign_session(
             kept.id, lender=lender, actors=actors, scopes=kept.scopes, issued_at=kept.opened_at, expires_at=kept.expires_at
         )
@@ -405,30 +325,14 @@ class Sessions:
             raise NotFound(f"no session `{session_id[:64]}`")
         return live
 
-    def _lent(self, live: Live, wanted: str) -> tuple[Constraints, ...]:
-        """Return what the session's scopes say of the arguments of something; one that says nothing stands for all."""
-        lent = live.lent.get(wanted)
-        if lent is None:
-            if len(live.lent) >= MAX_LENT:
-                live.lent.clear()
-            found = tuple(asked_of(scope) for scope in live.kept.scopes if matches(scope, wanted))
-            lent = live.lent[wanted] = found if all(found) else ({},)
-        return lent
+    def _more(self, live: Live, wanted: str, refusal: Refusal) -> Refusal:
+        """Return a refusal that says how more can be had, where it can."""
+        if live.kept.implicit:
+            return refusal
+        try:
+            return for_more(self.step_ups.ask(live, (wanted,)), refusal)
+        except InvalidAction:
+            return refusal
 
     def _view(self, live: Live) -> SessionView:
         return view(live, self._standing.of(live))
-
-
-def _unmet(lent: tuple[Constraints, ...], action: Action) -> Refusal | None:
-    """Return which argument is none that was lent."""
-    found = [unmet(each, action.arguments) for each in lent]
-    if not all(found):
-        return None
-    detail = f"the session was lent `{action.scope[:200]}` only for other values of `{found[0][:100]}`"
-    return refuse("out_of_scope", detail, remedy="open a session that was lent this value, or ask for it")
-
-
-def _chain(live: Live) -> tuple[str, tuple[str, ...]]:
-    """Return who lent first, and the agents of the chain, the acting one first."""
-    line = (live, *live.above)
-    return line[-1].kept.user or line[-1].kept.agent, tuple(each.kept.agent for each in line)

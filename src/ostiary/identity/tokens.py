@@ -21,6 +21,7 @@ from ostiary.identity.record import IdentityRecord
 ALGORITHM: Final = "EdDSA"
 SESSION_TYPE: Final = "at+jwt"
 USER_TYPE: Final = "ostiary-user+jwt"
+PERSON_TYPE: Final = "ostiary-person+jwt"
 MAX_TOKEN = 8192
 """Characters of a token; longer ones are not looked at."""
 MAX_LIFE_S = 3600.0
@@ -61,6 +62,11 @@ class Signer:
     def token_endpoint(self) -> str:
         """The `aud` of user tokens: they are good for nothing but an exchange here."""
         return f"{self.issuer}/oauth/token"
+
+    @property
+    def own_pages(self) -> str:
+        """The `aud` of a person's own tokens: they show and end what the person lent, and buy nothing."""
+        return f"{self.issuer}/v1/me"
 
     async def start(self) -> None:
         """Make the first signing key, or the next one when the current is old. Raises Unavailable."""
@@ -152,6 +158,12 @@ class Signer:
         signed = f"{protected}.{_b64(payload)}".encode("ascii")
         return {"protected": protected, "signature": _b64(self._private[current.kid].sign(signed))}
 
+    def sign_person(self, user: str, *, method: str, ttl_s: float) -> str:
+        """Return a short token with which a person looks after what they lent. No agent is ever given one."""
+        now = self._backing.now()
+        claims: dict[str, Any] = {"sub": user, "aud": self.own_pages, "amr": [method], "auth_time": int(now)}
+        return self._sign(PERSON_TYPE, claims, now, now + min(ttl_s, MAX_LIFE_S))
+
     def verify(self, token: str, kind: str) -> dict[str, Any] | Refusal:
         """Return the claims of a token of `kind` (a `typ`) with its `kid`, or why it is not believed.
 
@@ -182,7 +194,7 @@ class Signer:
             raise InvalidAction("the token's header is not one of ours")
         self._public[kid].verify(_unb64(signature), signed.encode("ascii"))
         claims = parse_object(_unb64(payload), max_bytes=MAX_TOKEN)
-        audience = self.audience if kind == SESSION_TYPE else self.token_endpoint
+        audience = {SESSION_TYPE: self.audience, USER_TYPE: self.token_endpoint}.get(kind, self.own_pages)
         texts = all(isinstance(claims.get(name), str) and claims[name] for name in ("iss", "sub", "jti"))
         times = all(type(claims.get(name)) is int for name in ("exp", "iat"))
         if not texts or not times or claims["iss"] != self.issuer or claims.get("aud") != audience:

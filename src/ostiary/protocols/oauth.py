@@ -12,13 +12,15 @@ from urllib.parse import unquote_to_bytes
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction, OstiaryError
 from ostiary.core.ports import Credential
-from ostiary.core.subject import Limits
+from ostiary.core.subject import Limits, Session
+from ostiary.identity.credentials import Opened
 from ostiary.identity.directory import Directory, SignedIn
 from ostiary.identity.keys import AGENT, Key, KeyRing
 from ostiary.identity.lending import MAX_TTL_S, Ask
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.scopes import parse_scopes
-from ostiary.identity.sessions import Opened, Sessions
+from ostiary.identity.sessions import Sessions
+from ostiary.identity.step_up import StepUp, for_more
 from ostiary.identity.tokens import SESSION_TYPE, USER_TYPE, Signer
 from ostiary.protocols.wire import Call
 
@@ -30,9 +32,9 @@ MAX_FIELDS: Final = 32
 EXCHANGE_FIELDS: Final = frozenset(
     {"grant_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "scope", "purpose", "audience", "resource",
      "requested_token_type", "requested_ttl", "client_id", "roles", "idle", "max_actions", "max_spend", "max_rows", "max_bytes",
-     "max_approvals"}
+     "max_approvals", "step_up"}
 )  # fmt: skip
-LOGIN_FIELDS: Final = frozenset({"username", "password", "link", "scope", "purpose"})
+LOGIN_FIELDS: Final = frozenset({"username", "password", "link", "scope", "purpose", "use"})
 MAX_BOUND_PURPOSE: Final = 1500
 """Characters of a purpose that a token carries."""
 _ERRORS: Final = {
@@ -143,6 +145,8 @@ class OAuthDoor:
         parent = await self._sessions.authenticate(replace(credential, token=form["subject_token"]))
         if isinstance(parent, Refusal):
             return parent
+        if form.get("step_up"):
+            return await self._step_up(form, key, credential, parent)
         ask = Ask(
             agent=key.holder,
             user=None,
@@ -155,18 +159,35 @@ class OAuthDoor:
         )
         return await self._sessions.delegate(parent, ask, credential)
 
+    async def _step_up(self, form: Mapping[str, str], key: Key, credential: Credential, session: Session) -> Opened | Refusal:
+        """Ask the user to lend this session more; once they have, the answer is a token of it as it is lent then."""
+        if form["step_up"] != "true" or key.holder != session.subject.actor.name:
+            raise InvalidAction("step_up is `true`, for the agent's own session")
+        asked = self._sessions.ask_more(session, form.get("scope", "").split())
+        if asked is None:
+            return Opened(session, self._sessions.token(session), session.expires_at)
+        if isinstance(asked, StepUp):
+            waits = refuse("out_of_scope", f"the session was not lent {' '.join(asked.adds)}")
+            asked = for_more(asked, waits)
+        return await self._record.failure(credential, asked, verb="ask", method="session", session=session.id)
+
     async def _login(self, call: Call) -> None:
         form = await _form(call, LOGIN_FIELDS)
         credential = Credential("", "login", call.ip, call.headers.get("host", ""))
         scopes, purpose = parse_scopes(form.pop("scope", "").split()), form.pop("purpose", "").strip()
         if len(purpose) > MAX_BOUND_PURPOSE:
             raise InvalidAction(f"a purpose bound to a token has at most {MAX_BOUND_PURPOSE} characters")
+        use = form.pop("use", "lend")
+        if use not in {"lend", "me"} or (use == "me" and (scopes or purpose)):
+            raise InvalidAction("use is `lend`, or `me` without scope and purpose: a token for looking after what you lent")
         signed_in = await self._sign_in(form, credential)
         if isinstance(signed_in, Refusal):
             await _refused(call, signed_in)
             return
-        token = self._bound(signed_in, scopes, purpose) if scopes or purpose else signed_in.token
-        body = {"access_token": token, "token_type": "Bearer", "expires_in": int(signed_in.expires_in_s), "user": signed_in.user}
+        token, life_s = self._bound(signed_in, scopes, purpose) if scopes or purpose else signed_in.token, signed_in.expires_in_s
+        if use == "me":
+            token, life_s = self._directory.own_token(signed_in)
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": int(life_s), "user": signed_in.user}
         await call.respond_json(200, body)
 
     def _bound(self, signed_in: SignedIn, scopes: tuple[str, ...], purpose: str) -> str:

@@ -1,0 +1,98 @@
+"""What a person lent themselves: they see it, end it, and answer what agents ask for in addition, with their own token or key (R-B1)."""
+
+from typing import Annotated, Any
+
+from ostiary.api.route import After, Caller, Given, Id, Limit, may, router
+from ostiary.api.services import Services
+from ostiary.api.sessions import (
+    EndedView,
+    RevokeBody,
+    SessionPage,
+    SessionShown,
+    StepUpPage,
+    StepUpView,
+    asked_view,
+    requests_page,
+    shown,
+)
+from ostiary.core.errors import NotFound
+from ostiary.identity.views import SessionView
+
+routes = router("me")
+
+
+@routes.get("/sessions", response_model=SessionPage)
+async def list_mine(
+    *,
+    services: Given,
+    caller: Annotated[Caller, may("list", "mine", own=True)],
+    ended: bool = False,
+    limit: Limit = 100,
+    after: After = "",
+) -> dict[str, Any]:
+    """List the sessions you lent, those lent on from them too, the newest first; open ones unless `ended`."""
+    views = services.sessions.list(user=caller.name, ended=ended)
+    rest = [view for view in views if view.id < after] if after else views
+    return {"items": [shown(view) for view in rest[:limit]], "next": rest[limit - 1].id if len(rest) > limit else None}
+
+
+@routes.get("/sessions/{id}")
+async def show_mine(id: Id, services: Given, caller: Annotated[Caller, may("show", "mine", own=True)]) -> SessionShown:  # noqa: A002
+    """Show one session you lent."""
+    return shown(_mine(services, caller, id))
+
+
+@routes.delete("/sessions/{id}")
+async def close_mine(id: Id, services: Given, caller: Annotated[Caller, may("close", "mine", own=True)]) -> EndedView:  # noqa: A002
+    """End a session you lent, and all that was lent from it; open streams stop at their next piece."""
+    _mine(services, caller, id)
+    return EndedView(id, await services.sessions.close(id, by=caller.name))
+
+
+@routes.get("/requests", response_model=StepUpPage)
+async def list_asked_of_me(
+    services: Given, caller: Annotated[Caller, may("list", "mine", own=True)], limit: Limit = 100, after: After = ""
+) -> dict[str, Any]:
+    """List what agents ask you to lend in addition, the newest first."""
+    return requests_page(services.sessions.step_ups.list(lambda asked: asked.user == caller.name), limit, after)
+
+
+@routes.post("/requests/{id}/grant")
+async def grant_mine(
+    id: Id,  # noqa: A002
+    body: RevokeBody,
+    services: Given,
+    caller: Annotated[Caller, may("grant", "mine", own=True)],
+) -> StepUpView:
+    """Lend a session what it asked for: only that, only to that session."""
+    _asked_of(services, caller, id)
+    return asked_view(await services.sessions.step_ups.grant(id, by=caller.name, reason=body.reason))
+
+
+@routes.post("/requests/{id}/refuse")
+async def refuse_mine(
+    id: Id,  # noqa: A002
+    body: RevokeBody,
+    services: Given,
+    caller: Annotated[Caller, may("refuse", "mine", own=True)],
+) -> StepUpView:
+    """Say no to what a session asked for."""
+    _asked_of(services, caller, id)
+    return asked_view(await services.sessions.step_ups.refuse(id, by=caller.name, reason=body.reason))
+
+
+def _mine(services: Services, caller: Caller, session_id: str) -> SessionView:
+    """Return a session the caller lent. Raises NotFound alike for none and for somebody else's."""
+    try:
+        view = services.sessions.show(session_id)
+    except NotFound:
+        view = None
+    if view is None or view.user != caller.name:
+        raise NotFound("there is no session of that id that you lent", remedy="ostiary session list --mine")
+    return view
+
+
+def _asked_of(services: Services, caller: Caller, request_id: str) -> None:
+    asked = services.sessions.step_ups.show(request_id)
+    if asked.user != caller.name:
+        raise NotFound(f"there is no request `{request_id[:64]}`", remedy="ostiary session requests --mine")
