@@ -8,6 +8,7 @@ from fastapi import Query
 
 from ostiary.api.reach import reaches
 from ostiary.api.route import Caller, Given, may, router
+from ostiary.core.errors import NotFound
 from ostiary.monitoring import map as charts
 from ostiary.monitoring.crossings import Crossing
 from ostiary.monitoring.map import Finding, Row
@@ -78,6 +79,9 @@ class MapView:
     """The zone each agent shown stands in."""
     crossings: list[CrossingView]
     findings: list[FindingView]
+    """The worst first; at most 1,000 are listed."""
+    counts: dict[str, int]
+    """All findings by severity."""
 
 
 @routes.get("")
@@ -94,13 +98,15 @@ async def show_map(
     seen = await asyncio.to_thread(services.observed.now)
     names = {*registry.agents, *(key.agent for key, _ in seen)} if caller.owner is None else {*registry.agents}
     visible = {name for name in names if caller.owner is None or caller.sees(registry.agents.get(name))}
-    only = frozenset(visible if agent is None else visible & {caller.agent(services, agent).name})
+    if agent is not None and agent not in visible:
+        raise NotFound(f"there is no agent `{agent}` that you may see", remedy="ostiary agent list")
+    only = frozenset(visible if agent is None else {agent})
     chart = await asyncio.to_thread(charts.draw, registry, found, seen, services.reader.masked, only)
     findings = [_finding(each) for each in chart.findings]
     zones = services.engine.snapshot.graph.zones
     rows = [_view(row, " ".join(sorted(zones(uid_of(row.resource))))) for row in chart.rows if unused or row.seen is not None]
     homes = {name: " ".join(sorted(zones(("Agent", name)))) for name in sorted(only) if zones(("Agent", name))}
-    return MapView(entries, size, services.engine.revision, chart.unused, homes, rows, findings)
+    return MapView(entries, size, services.engine.revision, chart.unused, homes, rows, findings, dict(chart.counts))
 
 
 def _view(row: Row, zone: str) -> CrossingView:

@@ -48,8 +48,7 @@ def _row(crossing: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summary(found: dict[str, Any]) -> str:
-    counts = {severity: sum(each["severity"] == severity for each in found["findings"]) for severity in ("high", "medium", "low")}
-    told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "no"
+    told = ", ".join(f"{count} {severity}" for severity, count in found["counts"].items() if count) or "no"
     seen = sum(1 for each in found["crossings"] if each["first_at"] is not None)
     behind = found["size"] - found["entries"]
     late = f"; {behind} entries of the ledger are not in it yet" if behind > 0 else ""

@@ -14,6 +14,8 @@ from ostiary.policy.reach import Reaches, Touch
 
 MAX_UNUSED = 5_000
 """Permitted crossings never seen that are listed; all of them count."""
+MAX_FINDINGS = 1_000
+"""Findings that are listed, the worst first; all of them count."""
 MAX_NAMED = 20
 MANY = 10
 """Refusals of one thing after which somebody is trying, not mistaken."""
@@ -77,6 +79,8 @@ class Map:
     findings: tuple[Finding, ...]
     unused: int
     """Permitted crossings never seen, listed or not."""
+    counts: Mapping[str, int]
+    """Findings by severity, listed or not."""
 
 
 def draw(
@@ -98,8 +102,9 @@ def draw(
         known = {(key.action, key.resource) for key in keys}
         unused += [_row(Key(name, "", *each), None, agent, touch) for each, touch in spelled.items() if each not in known]
     findings = sorted(_findings([*rows, *unused]), key=lambda each: (SEVERITIES.index(each.severity), each.agent, each.kind, each.about))
+    counts = {severity: sum(each.severity == severity for each in findings) for severity in SEVERITIES}
     never = unused + [row for row in rows if row.state == "unused"]
-    return Map((*rows, *unused[:MAX_UNUSED]), tuple(findings), len(never))
+    return Map((*rows, *unused[:MAX_UNUSED]), tuple(findings[:MAX_FINDINGS]), len(never), counts)
 
 
 def _spelled(touch: Touch, masked: Callable[[str], str]) -> tuple[str, str]:

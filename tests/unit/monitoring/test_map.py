@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from ostiary.core.registry import Registry
 from ostiary.core.subject import Status
+from ostiary.monitoring import map as map_
 from ostiary.monitoring.crossings import OTHER, Crossing, Key
 from ostiary.monitoring.map import Finding, Map, draw
 from ostiary.policy.reach import Reaches
@@ -115,7 +118,13 @@ def test_only_the_agents_asked_for_are_drawn() -> None:
     assert {each.agent for each in found.findings} == {"invoice-bot"}
 
 
-def test_the_rest_of_unused_rows_is_counted() -> None:
+def test_the_rest_of_unused_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """R-S1: a rule for everybody and everything does not make the answer endless."""
     found = chart(world(), only=frozenset(company().agents))
     assert found.unused == len(found.rows) > 10
+    monkeypatch.setattr(map_, "MAX_UNUSED", 3)
+    monkeypatch.setattr(map_, "MAX_FINDINGS", 2)
+    less = chart(world(), only=frozenset(company().agents))
+    assert (len(less.rows), len(less.findings)) == (3, 2)
+    assert (less.unused, less.counts) == (found.unused, found.counts)
+    assert sum(found.counts.values()) == len(found.findings)

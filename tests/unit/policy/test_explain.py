@@ -7,6 +7,7 @@ from ostiary.core.errors import Invalid, NotFound
 from ostiary.policy.cases import Case
 from ostiary.policy.explain import explain
 from tests.support.policy import UNTRUSTED, engine
+from tests.support.zones import company
 
 TEXT = {
     "payers.cedar": '// who pays\n@id("payers-pay")\npermit (principal in Role::"payer", action in Action::"payments", resource);',
@@ -88,3 +89,17 @@ def test_cedar_spelling_of_principals_and_resources() -> None:
     """R-P4: names may be written as policies write them."""
     case = Case(('User::"alice"', 'Agent::"invoice-bot"'), "payments/pay", 'Tool::"payments/pay"', {"account": "A", "amount": 1})
     assert explain(engine(TEXT), case).effect == "allow"
+
+
+def test_a_zone_in_the_way_is_said_with_and_without_arguments() -> None:
+    """R-P5: beforehand as at the call: which zone, and what to write."""
+    everybody = engine('@id("all") permit (principal, action in Action::"call_tool", resource);', company())
+    tried: tuple[dict[str, str] | None, ...] = (None, {})
+    for arguments in tried:
+        found = explain(everybody, Case(("user:alice", "agent:invoice-bot"), "people/lookup", arguments=arguments))
+        assert found.effect == "deny"
+        assert "agent `invoice-bot` would enter zone `hr`" in found.sentence
+        assert 'resource in Zone::"hr"' in found.sentence
+    named = engine('@id("into-hr") permit (principal, action in Action::"call_tool", resource in Zone::"hr");', company())
+    allowed = explain(named, Case(("user:alice", "agent:invoice-bot"), "people/lookup"))
+    assert (allowed.effect, [line.policy for line in allowed.lines]) == ("allow", ["into-hr"])
