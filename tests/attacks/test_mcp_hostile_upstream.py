@@ -110,7 +110,7 @@ async def test_a_dead_server_is_refused_until_it_is_back() -> None:
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """R-B5: the wait for an answer is bounded."""
-    monkeypatch.setattr(mcp_http, "CALL_S", 0.3)
+    monkeypatch.setattr(mcp_http, "PIECE_S", 0.3)
 
     async def silent(server: Shaped, call: Call, message: dict[str, Any]) -> None:
         await asyncio.sleep(3)
@@ -118,7 +118,7 @@ async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     async with shaped(script=silent) as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
         answer = await caller.call("echo", text="a")
         assert code_of(answer) == "upstream_failed"
-        assert "did not finish" in answer["error"]["message"]
+        assert "no answer came" in answer["error"]["message"]
 
 
 async def test_an_endless_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
