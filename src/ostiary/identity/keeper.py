@@ -92,6 +92,8 @@ class Live:
     """When it last did something."""
     ahead_at: float = -math.inf
     """When it last was given room ahead."""
+    heard_by: set[str] = field(default_factory=set)
+    """Sessions above that have taken on what it met, since it was over."""
     stored_end: str = ""
     """How the session ended, as far as that is durable."""
 

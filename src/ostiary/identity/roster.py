@@ -75,6 +75,29 @@ class Roster:
             found += sorted(each.below, key=lambda child: child.kept.id)
         return found[1:]
 
+    def share(self, live: Live) -> None:
+        """Let a session take on what those above and below met since: agents that lend on tell each other what nobody here can see.
+
+        What comes back over the A2A door is seen, and joined when it comes. A session that is over is heard once more, so that a
+        label somebody took off does not come back from it.
+        """
+        if not (live.above or live.below):
+            return
+        state, now = live.session.state, self._backing.now()
+        for each in live.above:
+            state.join(each.session.state)
+        found = [live]
+        for each in found:
+            for child in each.below:
+                if child.kept.method == "a2a":
+                    continue
+                found.append(child)
+                is_over = bool(child.kept.ended) or now >= child.kept.expires_at
+                if not is_over or live.kept.id not in child.heard_by:
+                    state.join(child.session.state)
+                if is_over:
+                    child.heard_by.add(live.kept.id)
+
     def room(self, agent: str) -> Refusal | None:
         """Return why there is no room for one more session of an agent: those that are over take none."""
         now = self._backing.now()

@@ -85,6 +85,7 @@ class Sessions:
         if isinstance(live, Refusal):
             return live
         self._touch(live)
+        self._roster.share(live)
         if live.is_behind:
             await self._keeper.keep(live)
         return live.session
@@ -167,6 +168,7 @@ class Sessions:
     def rejoin(self, child: Session) -> None:
         """Take what a session met that was lent on up to where it came from: call it before its answer goes back there."""
         live = self._known(child.id)
+        self._roster.share(live)
         for each in live.above[:1]:
             each.session.state.join(live.session.state)
 
