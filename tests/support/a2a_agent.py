@@ -152,16 +152,18 @@ class SdkAgent:
     bindings: tuple[str, ...] = ("JSONRPC", "HTTP+JSON")
     card: AgentCard | None = None
     headers: list[dict[str, str]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
     app: Any = None
     store: InMemoryTaskStore = field(default_factory=InMemoryTaskStore)
+    on_disconnect: Callable[[], None] | None = None
+    http: httpx.AsyncClient | None = None
 
     def at(self, address: str) -> None:
         """Build the application for the address it is served at."""
         url = f"http://{address}"
         shown = self.card or card(url, pushes=self.pushes, bindings=self.bindings)
         configs = InMemoryPushNotificationConfigStore() if self.pushes else None
-        sender = BasePushNotificationSender(httpx.AsyncClient(trust_env=False), configs) if configs is not None else None
+        self.http = httpx.AsyncClient(trust_env=False)
+        sender = BasePushNotificationSender(self.http, configs) if configs is not None else None
         handler = DefaultRequestHandler(
             agent_executor=Executor(self.act), task_store=self.store, agent_card=shown, push_config_store=configs, push_sender=sender
         )
@@ -172,11 +174,22 @@ class SdkAgent:
         ]
         self.app = Starlette(routes=routes)
 
+    async def close(self) -> None:
+        """Close what it sends notifications with."""
+        if self.http is not None:
+            await self.http.aclose()
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self.app is None:
             await Response(status_code=503)(scope, receive, send)
             return
         if scope["type"] == "http":
-            request = Request(scope, receive)
-            self.headers.append(dict(request.headers))
-        await self.app(scope, receive, send)
+            self.headers.append(dict(Request(scope).headers))
+
+        async def heard() -> Any:
+            message = await receive()
+            if message["type"] == "http.disconnect" and self.on_disconnect is not None:
+                self.on_disconnect()
+            return message
+
+        await self.app(scope, heard, send)

@@ -12,7 +12,7 @@ from a2a.client.card_resolver import A2ACardResolver
 from a2a.types import Message, Part, Role, SendMessageRequest, StreamResponse
 
 from ostiary.app import Gateway, open_gateway
-from ostiary.core.registry import A2a, Agent, User
+from ostiary.core.registry import A2a, Agent, Group, User
 from ostiary.core.subject import Status
 from ostiary.governance.registrar import RegistryChange
 from ostiary.identity.credentials import Opened
@@ -23,6 +23,7 @@ from tests.support.listening import listening
 POLICY = """
 @id("clerks-delegate") permit (principal in Role::"clerk", action == Action::"delegate", resource);
 """
+NOUNS: dict[type, str] = {User: "users", Agent: "agents", Group: "groups"}
 JSONRPC, HTTP_JSON = "JSONRPC", "HTTP+JSON"
 
 
@@ -53,9 +54,9 @@ class World:
         found = await A2ACardResolver(http, f"{self.url}/a2a/{agent}").get_agent_card()
         return ClientFactory(ClientConfig(httpx_client=http, supported_protocol_bindings=[binding], **config)).create(found)
 
-    async def register(self, *values: Agent | User) -> None:
-        """Put people and agents into the registry."""
-        changes = [RegistryChange("users" if isinstance(value, User) else "agents", value.name, value) for value in values]
+    async def register(self, *values: Agent | User | Group) -> None:
+        """Put people, groups and agents into the registry."""
+        changes = [RegistryChange(NOUNS[type(value)], value.name, value) for value in values]
         await self.gateway.services.registrar.change(changes, by="root", why="test")
 
     async def policy(self, text: str) -> None:
@@ -88,6 +89,7 @@ async def world(folder: Path, policy: str = POLICY, **agents: Any) -> AsyncItera
             app, options = given if isinstance(given, tuple) else (given, {})
             address = await closing.enter_async_context(listening(app))
             app.at(address)
+            closing.push_async_callback(app.close)
             upstreams[name] = A2a(f"http://{address}", **options)
         gateway = await closing.enter_async_context(open_gateway(Settings.load(environ={}), folder))
         address = await closing.enter_async_context(listening(gateway.edge))

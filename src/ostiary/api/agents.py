@@ -7,11 +7,11 @@ from pydantic import Field, create_model
 
 from ostiary.api.bodies import AgentBody, registered
 from ostiary.api.registry import New, put, take_out
-from ostiary.api.route import After, Body, Caller, Given, Id, Limit, Name, Why, WhyBody, may, page, router
+from ostiary.api.route import After, Body, Caller, Given, Id, Limit, Name, Reason, Why, WhyBody, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
 from ostiary.core.ids import spiffe_id
-from ostiary.core.registry import Agent
+from ostiary.core.registry import Agent, Card
 from ostiary.core.subject import Status
 from ostiary.governance import checklist
 from ostiary.governance.declaration import preview
@@ -86,6 +86,29 @@ class IssuedKeyView:
     prefix: str
     secret: str
     expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """An agent's A2A card with what an operator needs to judge it."""
+
+    agent: str
+    url: str
+    digest: str
+    accepted: bool
+    findings: list[str]
+    difference: list[str]
+    """Where it differs from the one accepted before."""
+    signed_by: str
+    """The id of the key whose signature holds; empty for an unsigned card."""
+    definition: dict[str, Any]
+
+
+class AcceptCard(Body):
+    """The digest of the card that was looked at: another one is not accepted by mistake."""
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    why: Reason = ""
 
 
 class KeyBody(Body):
@@ -188,6 +211,20 @@ async def restore_agent(name: Name, body: WhyBody, services: Given, caller: Anno
     return await _set_status(services, caller, agent, Status.DRAFT if lacking else Status.ACTIVE, body.why)
 
 
+@routes.get("/{name}/card")
+async def show_card(name: Name, services: Given, caller: Annotated[Caller, may("show", "agent", own=True)]) -> CardView:
+    """Show the A2A card an agent is pinned to, and what changed since it was accepted."""
+    caller.agent(services, name)
+    return _card(services, services.cards.known(name))
+
+
+@routes.post("/{name}/card/accept")
+async def accept_card(name: Name, body: AcceptCard, services: Given, caller: Annotated[Caller, may("activate", "agent")]) -> CardView:
+    """Accept exactly the card that was looked at, so that others may delegate to the agent again."""
+    caller.agent(services, name)
+    return _card(services, await services.cards.accept(name, body.digest, by=caller.name, why=body.why))
+
+
 @routes.get("/{name}/keys", response_model=KeyPage)
 async def list_keys(
     *, name: Name, services: Given, caller: Annotated[Caller, may("list", "key", own=True)], limit: Limit = 100, after: After = ""
@@ -281,6 +318,13 @@ def _view(services: Services, agent: Agent) -> AgentView:
         prompt_digest=agent.prompt_digest,
         manifest=agent.manifest,
         reviewed=agent.reviewed,
+    )
+
+
+def _card(services: Services, card: Card) -> CardView:
+    difference = services.cards.difference(card.agent)
+    return CardView(
+        card.agent, card.url, card.digest, card.accepted, list(card.findings), difference, card.signed_by, plain(card)["definition"]
     )
 
 

@@ -25,6 +25,7 @@ def register_agent(
     server: Words = None,
     scope: Words = None,
     autonomous: Flag = False,
+    a2a: str = "",
     prompt: Path | None = None,
     why: str = "",
     replace: Flag = False,
@@ -40,6 +41,8 @@ def register_agent(
         What it is for.
     scope:
         What an autonomous agent's own session holds, as `tool:mail/*`; repeat for several.
+    a2a:
+        Where it answers other agents over A2A, as `https://planner.example.com`; more of it in a declaration.
     prompt:
         A file with its prompt; its digest becomes part of the manifest.
     replace:
@@ -54,6 +57,7 @@ def register_agent(
     body = {
         "owner": owner, "purpose": purpose, "roles": role, "groups": group, "attributes": pairs(attribute), "model": model,
         "servers": server, "scopes": scope, "autonomous": autonomous, "prompt_digest": digest,
+        "a2a": {"url": a2a} if a2a else None,
     }  # fmt: skip
     register("agents", name, body, out, why=why, replace=replace)
     if not out.json:
@@ -90,6 +94,26 @@ def restore(name: str, *, why: str = "", out: Out = PLAIN) -> None:
     """Let an isolated agent run again; a retired one comes back as a draft."""
     found = _act(name, "restore", why)
     out.done(f"agent `{name}` is {found['status']}", found)
+
+
+@app.command
+def card(name: str, *, accept: str = "", why: str = "", out: Out = PLAIN) -> int:
+    """Show the A2A card the agent is pinned to, and what changed. Exits 1 while it is quarantined.
+
+    Parameters
+    ----------
+    accept:
+        The digest of the card you looked at: accept exactly that one.
+    """
+    path = f"/v1/agents/{segment(name)}/card"
+    if accept:
+        out.done(f"the card of agent `{name}` is accepted", Client.of_place().post(f"{path}/accept", {"digest": accept, "why": why}))
+        return 0
+    found = Client.of_place().get(path)
+    out.one(found)
+    if not found["accepted"]:
+        say(f"to accept it: ostiary agent card {name} --accept {found['digest']}")
+    return 0 if found["accepted"] else 1
 
 
 @app.command

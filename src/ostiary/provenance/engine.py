@@ -92,6 +92,8 @@ class Provenance:
         registry = self._source.registry
         if action.boundary is Boundary.AGENT_MODEL:
             brought = carried(registry.models.get(action.resource.id))
+        elif action.resource.type == "Agent":
+            brought = self._heard_of(flow, registry, action.resource.id, content)
         else:
             server = registry.servers.get(_server_of(action))
             tool = registry.tools.get(action.name)
@@ -196,6 +198,13 @@ class Provenance:
     def shown(self, session: Session) -> Shown:
         """Return where each value known in the session came from."""
         return shown(self._flow(session))
+
+    def _heard_of(self, flow: Flow, registry: Registry, name: str, content: Any) -> Label:
+        """Note what another agent answered: somebody's text, whoever it is and whatever the call asked; a declared trust spares only the taint."""
+        agent = registry.agents.get(name)
+        texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, flow.index)]
+        absorbing.note_text(flow.index, texts, flow.index.source("untrusted", f"agent {name}"))
+        return carried(agent.a2a if agent is not None else None)
 
     def _values(self, flow: Flow, passage: Passage, source: Server | None, profile: Profile | None, content: Any) -> bool:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ostiary.core.quick import quick
-from ostiary.core.registry import Model, Profile, Server
+from ostiary.core.registry import A2a, Model, Profile, Server
 from ostiary.core.registry import Source as DataSource
 from ostiary.core.subject import Integrity, SessionState
 
@@ -78,8 +78,8 @@ class Label:
 UNTRUSTED = Label(Integrity.UNTRUSTED)
 
 
-def carried(source: Server | Model | DataSource | None, profile: Profile | None = None) -> Label:
-    """Return the label of all that a server's tool, a model or a data source returns; of one nobody registered, untrusted."""
+def carried(source: Server | Model | DataSource | A2a | None, profile: Profile | None = None) -> Label:
+    """Return the label of all that a server's tool, a model, a data source or another agent returns; of one nobody registered, untrusted."""
     stated = source.declaration.get("labels") if isinstance(source, DataSource) else source.labels if source is not None else None
     labels = frozenset(map(str, stated)) if isinstance(stated, Iterable) and not isinstance(stated, str | Mapping) else frozenset[str]()
     if profile is not None:
@@ -93,7 +93,7 @@ def found(classes: Iterable[str]) -> Label:
     return Label(Integrity.UNTRUSTED if is_tainting(classes) else Integrity.TRUSTED, labels_of_classes(classes))
 
 
-def is_trusted(source: Server | Model | DataSource | None) -> bool:
+def is_trusted(source: Server | Model | DataSource | A2a | None) -> bool:
     """Say whether a source is declared trusted; an unknown one is not."""
     trust = source.declaration.get("trust") if isinstance(source, DataSource) else source.trust if source is not None else ""
     return trust == Integrity.TRUSTED.value

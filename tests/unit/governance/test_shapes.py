@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ostiary.core.errors import InvalidConfig
-from ostiary.governance.shapes import SHAPES, url_problem
+from ostiary.governance.addresses import url_problem
+from ostiary.governance.shapes import SHAPES
 from ostiary.governance.strict_yaml import from_plain
 
 

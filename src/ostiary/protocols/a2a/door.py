@@ -23,8 +23,6 @@ from ostiary.protocols.model_door import Presence
 from ostiary.protocols.wire import MAX_BODY, Call, Header, encode, passage_headers
 
 PREFIX: Final = "/a2a/"
-CARD_S: Final = 60
-"""Seconds a client may keep a card."""
 
 
 class A2aDoor:

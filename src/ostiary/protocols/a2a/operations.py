@@ -208,7 +208,7 @@ class Operations:
             messages.check_task(payload, record.id)
         elif task:
             record = self.tasks.find(session, agent, task)
-        if record is None and task:
+        if record is None and task and "message" not in payload:
             child = exchange.lent.session.id if exchange.lent is not None else ""
             record = TaskRecord(agent, session, task, self.tasks.context_from(session, agent, context), context, child)
         if record is not None:

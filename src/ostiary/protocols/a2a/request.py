@@ -116,7 +116,7 @@ def of_http(method: str, path: str, query: bytes, body: bytes) -> Request:
             sent = parse(body, max_bytes=MAX_BODY) if body else {}
             if not isinstance(sent, dict):
                 raise A2aError(errors.INVALID_PARAMS, "the body must be a JSON object")
-            sent = operation.request(sent | params) if params else operation.request(sent)
+            sent = operation.request(_merged(operation, sent, params))
         else:
             sent = operation.request(params)
     except BadField as error:
@@ -124,6 +124,18 @@ def of_http(method: str, path: str, query: bytes, body: bytes) -> Request:
     except InvalidAction as error:
         raise A2aError(errors.PARSE_ERROR, error.detail, http=413 if error.status == 413 else 400) from None
     return Request(operation, sent, False)
+
+
+def _merged(operation: Operation, sent: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with what the path and query name, which it may repeat but not contradict. Raises A2aError."""
+    merged = dict(named)
+    for key, value in sent.items():
+        known = operation.request.spellings.get(key)
+        if known is None or known.name not in named:
+            merged[key] = value
+        elif value != named[known.name]:
+            raise A2aError(errors.INVALID_PARAMS, f"`{known.name}` in the body contradicts the path or query")
+    return merged
 
 
 def _query(query: bytes) -> list[tuple[str, str]]:
