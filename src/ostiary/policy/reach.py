@@ -204,11 +204,12 @@ def describe(found: Snapshot, target: Target) -> tuple[str, bool, tuple[str, ...
 
 def _classes(found: Snapshot) -> list[tuple[str, ...]]:
     """Return the active people in classes that no policy can tell apart: one answer is the answer for all of a class."""
-    named = {agent.owner for agent in found.registry.agents.values()}
-    for policy in found.policies.values():
-        for part in walk(policy.node):
-            if isinstance(part, pst.EntityUid) and str(part.type) == "User":
-                named.add(part.id)
+    named: set[str] = set()
+    for part in (part for policy in found.policies.values() for part in walk(policy.node)):
+        if isinstance(part, pst.EntityUid) and str(part.type) == "User":
+            named.add(part.id)
+        elif isinstance(part, pst.GetAttr) and part.attr == "owner":
+            named.update(agent.owner for agent in found.registry.agents.values())
     classes: dict[object, list[str]] = {}
     for user in found.registry.users.values():
         if user.status is Status.ACTIVE:

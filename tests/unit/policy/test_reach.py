@@ -118,6 +118,15 @@ def test_people_no_policy_tells_apart_are_asked_once() -> None:
     assert all(len(way.through) <= 100 for way in found["payments/list"].ways)
 
 
+def test_owners_are_told_apart_where_a_policy_does() -> None:
+    """R-P5: `resource.owner == principal` is about one person, however alike people are otherwise."""
+    over = company(zones={})
+    handed = '@id("own") permit (principal is User, action == Action::"delegate", resource) when { resource.owner == principal };'
+    handed += '@id("all") permit (principal is Agent, action == Action::"delegate", resource);'
+    found = reach(over, "hr-bot", handed)
+    assert {name for way in found["delegate"].ways for name in way.through} == {"alice"}
+
+
 @pytest.mark.parametrize("with_zones", [True, False])
 def test_nothing_reachable_is_missing_in_the_whole_company(with_zones: bool) -> None:
     """R-P5: every agent, lender, thing and several circumstances: decide and reach say the same."""
