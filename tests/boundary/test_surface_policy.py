@@ -329,7 +329,7 @@ def test_an_action_that_two_groups_hold_runs_once_both_have_approved(gateway: Ou
     session = gateway.session("tool:vault/*")["token"]
     approval = gateway.call(session, "vault", "burn", shelf="q")["error"]["data"]["approval"]["id"]
     keys = {
-        name: json.loads(gateway.run("operator", "key", name, "--role", "approver", "--json").stdout)["key"] for name in ("alice", "bob")
+        name: json.loads(gateway.run("operator", "key", name, "--role", "approver", "--json").stdout)["secret"] for name in ("alice", "bob")
     }
     assert gateway.run_as(keys["bob"], "approval", "approve", approval, "--reason", "affordable").returncode == 0
     (shown,) = gateway.rows("approval", "show", approval)
