@@ -3,11 +3,10 @@
 Profiles are what an administrator would write on connecting the servers, from names and schemas alone, never from tasks.
 """
 
-import contextlib
-import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agentdojo.functions_runtime import FunctionCall, FunctionsRuntime
@@ -36,10 +35,12 @@ class Suite:
                 "description": function.description,
                 "inputSchema": function.parameters.model_json_schema(),
             }
-            server = server_of(function.name)
+            server = f"{name}-{server_of(function.name)}"
             profile = _inferred(definition) if inferred else PROFILES.get(function.name) or _inferred(definition)
             tools[f"{server}/{function.name}"] = Tool(server, function.name, definition, f"{name}/{function.name}", profile=profile)
-        self.company = Company({server: SERVERS[server] for server in {tool.server for tool in tools.values()}}, tools)
+        self.company = Company(
+            {server: replace(SERVERS[server.partition("-")[2]], name=server) for server in {tool.server for tool in tools.values()}}, tools
+        )
         self._worlds: dict[tuple[str, frozenset[str]], Any] = {}
         self._places: dict[str, frozenset[str]] = {}
         self._by_name = {tool.name: tool for tool in tools.values()}
@@ -89,11 +90,10 @@ class Suite:
     def succeeded(self, task: Any, answer: str, before: Any, after: Any, calls: Sequence[Call]) -> bool:
         """Ask the suite's own checker; only calls that were executed count."""
         trace = [FunctionCall(function=call.tool, args=dict(call.arguments)) for call in calls]
-        with contextlib.redirect_stdout(io.StringIO()):
-            try:
-                return bool(self._suite._check_task_result(task, [{"type": "text", "content": answer}], before, after, trace))  # noqa: SLF001
-            except Exception:
-                return False
+        try:
+            return bool(self._suite._check_task_result(task, [{"type": "text", "content": answer}], before, after, trace))  # noqa: SLF001
+        except Exception:
+            return False
 
 
 def suites(*, inferred: bool = False) -> list[Suite]:
