@@ -46,6 +46,7 @@ from ostiary.cli import main
 main()
 """
 """`ostiary` on the day the worlds play."""
+COMPLETE = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
 START_S = 30.0
 
 
@@ -61,7 +62,7 @@ class Tools(ThreadingHTTPServer):
 
 
 class Speaker(BaseHTTPRequestHandler):
-    """Speaks the part of MCP 2025-11-25 that a server of tools needs, each answer one JSON body."""
+    """Speaks the part of MCP 2026-07-28 that a stateless server of tools needs, each answer one JSON body."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -83,13 +84,13 @@ class Speaker(BaseHTTPRequestHandler):
 
     def _answer(self, method: str, params: Mapping[str, Any]) -> Any:
         suite, name = self.server.suite, self.path.strip("/")
-        if method == "initialize":
-            return {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": name, "version": "1"}}
+        if method == "server/discover":
+            return {**COMPLETE, "supportedVersions": [VERSION], "capabilities": {"tools": {}}}
         if method == "tools/list":
-            return {"tools": [tool.definition for tool in suite.company.tools.values() if tool.server == name]}
+            return {**COMPLETE, "tools": [tool.definition for tool in suite.company.tools.values() if tool.server == name]}
         if method == "tools/call":
-            return suite.run(self.server.world, Call(params["name"], params.get("arguments", {})))[0]
-        return {} if method == "ping" else None
+            return {"resultType": "complete", **suite.run(self.server.world, Call(params["name"], params.get("arguments", {})))[0]}
+        return None
 
     def _say(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -115,7 +116,7 @@ class Line:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             self.connection.connect()
             self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connection.request(method, path, json.dumps(body), {"content-type": "application/json", **headers})
+        self.connection.request(method, path, None if body is None else json.dumps(body), {"content-type": "application/json", **headers})
         answer = self.connection.getresponse()
         raw = answer.read()
         if answer.will_close:
@@ -174,6 +175,8 @@ class Wire:
     key: str
     tools: dict[str, Tools]
     lines: dict[str, Line] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+    """The session that is open for each suite."""
 
     def operate(self, suite: str, method: str, path: str, body: Any) -> Any:
         """Use the control API as the operator."""
@@ -186,8 +189,12 @@ class Wire:
         """Return a new session; the suite's tools work on `world` from now on."""
         self.tools[suite.name].world = world
         scopes = [f"tool:{server}/*" for server in suite.company.servers]
+        if last := self.last.pop(suite.name, ""):
+            self.operate(suite.name, "DELETE", f"/v1/sessions/{last}", None)
         body = {"agent": "assistant", "user": "user", "scopes": scopes, "purpose": words}
-        return WireDoor(self, suite, self.operate(suite.name, "POST", "/v1/sessions", body)["token"])
+        opened = self.operate(suite.name, "POST", "/v1/sessions", body)
+        self.last[suite.name] = opened["id"]
+        return WireDoor(self, suite, opened["token"])
 
     def approve(self, suite: Suite, approval: str) -> None:
         """Say yes, as the person who knows what the user wants."""

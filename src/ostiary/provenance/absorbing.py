@@ -107,7 +107,8 @@ class Fields:
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory, self._is_shaped = attested, directory, SHAPED in attested
-        self.root = Step("", "", "result" in attested, "result" in directory, is_file=False)
+        is_shaped = self._is_shaped and "result" not in attested
+        self.root = Step("", "", "result" in attested or is_shaped, "result" in directory, is_file=False, is_shaped=is_shaped)
         self.steps: dict[tuple[str, str], Step] = {}
 
     def step(self, path: str, key: str) -> Step:
@@ -165,6 +166,8 @@ class Absorber:
     is_named: bool = False
     """True when the call itself asked for one object by a name or number that is safe."""
     sought: Sought = Sought.LOOSELY
+    phrases: tuple[str, ...] = ()
+    """What the user's words searched for: of several records found, the one that holds it word by word is what was meant."""
     text: list[str] = field(default_factory=list)
     """Somebody's text that was found."""
     keys: set[str] = field(default_factory=set)
@@ -200,6 +203,7 @@ class Absorber:
             self._learn(own, named=named[number])
             if number in pointed:
                 self._point(own)
+                self._measure(own)
             for inner, where in nested:
                 self._records(inner, where, inherited=named[number], depth=depth + 1)
 
@@ -209,7 +213,7 @@ class Absorber:
         if inherited and not any(names):
             return [True] * len(taken), NOBODY
         singled = self._singled_out(taken) if self.width is Width.WIDE and len(taken) > 1 and self.index.request.extremes else NOBODY
-        sought = self._sought(len(taken))
+        sought = self._sought(taken)
         if not any(names):
             return [False] * len(taken), singled or sought
         if self.width is not Width.WIDE:
@@ -224,11 +228,17 @@ class Absorber:
         pointed = {at for at, found in enumerate(names) if any(self._points(name, shared[name]) for name in found)}
         return apart, {at for at in pointed | singled | sought if not apart[at]}
 
-    def _sought(self, count: int) -> frozenset[int]:
+    def _sought(self, taken: Taken) -> frozenset[int]:
         """Return the records the user's words led to, when the call was made of nothing else."""
-        if self.sought is Sought.LOOSELY or count > (1 if self.sought is Sought.BY_WORDS else MAX_POINTED):
+        if self.sought is Sought.LOOSELY or len(taken) > MAX_POINTED:
             return NOBODY
-        return frozenset(range(count))
+        if self.sought is Sought.BY_VALUE or len(taken) == 1:
+            return frozenset(range(len(taken)))
+        holding = [number for number, (own, _) in enumerate(taken) if any(self._holds(value) for value, _ in own)]
+        return frozenset(holding) if len(holding) == 1 else NOBODY
+
+    def _holds(self, value: Any) -> bool:
+        return isinstance(value, str) and any(phrase in fold(value[:1_024]) for phrase in self.phrases)
 
     @staticmethod
     def _points(name: str, sharing: int) -> bool:
@@ -283,7 +293,13 @@ class Absorber:
                         found |= {f"s:{start}"}
                 elif type(value) is int and is_identifier(step.name):
                     found |= self._numbered_by(value, step)
+            elif isinstance(value, str) and len(value) <= MAX_SHAPED and is_naming(step.name) and not shares_no_word(value):
+                found |= {name for name in self._named_by(value, step) if name[:2] == HINT} | self._entitled(value)
         return found
+
+    def _entitled(self, value: str) -> set[str]:
+        """A title somebody wrote points at its record when it is nothing but the user's words."""
+        return {f"{HINT}{plain_key(value)}"} if self.index.said(value) else set()
 
     def _numbered_by(self, value: int, step: Step) -> set[str]:
         nouns = (*parts(step.path), "", "#")
@@ -462,7 +478,7 @@ def _text_or_tree(value: Any) -> Iterator[tuple[Any, bool]]:
             return
         except (OstiaryError, UnicodeError):
             pass
-    yield value, False
+    yield value, is_code(value)
 
 
 def strings(value: Any, index: ValueIndex) -> list[str]:

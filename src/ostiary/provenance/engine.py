@@ -78,9 +78,8 @@ class Provenance:
             elif "enum" in rule and not tracer.is_harmless(value, rule):
                 control[name] = origins[name] = worst((source.origin, "model"))
                 sources[name] = UNASKED
-        for name in tracer.together(action.arguments, sources.keys()) if sources else ():
-            control[name] = origins[name] = "user"
-            sources.pop(name)
+        if sources:
+            _mend(tracer, action.arguments, origins, control, sources)
         if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds | flow.deeds):
             _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
@@ -227,6 +226,7 @@ class Provenance:
             width=narrowing.width(index, passage.origins, action, profile),
             is_named=narrowing.asks_by_name(passage.origins, action),
             sought=narrowing.sought(index, passage.origins, action),
+            phrases=narrowing.phrases(action),
         )
         for tree, is_tree in absorbing.trees(content):
             if is_tree:
@@ -290,6 +290,14 @@ class Provenance:
         if self._listed[0] is not registry:
             self._listed = (registry, {f"e:{user.email.lower()}": DIRECTORY for user in registry.users.values() if user.email})
         return self._listed[1]
+
+
+def _mend(tracer: Tracer, given: Mapping[str, Any], origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
+    """Look again at the arguments that are not safe, now side by side with the others."""
+    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources))):
+        for name in names:
+            control[name] = origins[name] = origin
+            sources.pop(name, None)
 
 
 def _doubt(tool: str, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from ostiary.provenance.absorbing import Sought, Width, is_code
 from ostiary.provenance.labels import SAFE
 from ostiary.provenance.profile import is_identifier, is_naming, is_paging
 from ostiary.provenance.store import ValueIndex
+from ostiary.provenance.words import fold
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -47,6 +48,11 @@ def sought(index: ValueIndex, origins: Origins, action: Action) -> Sought:
     if any(isinstance(value, str) and (is_code(value) or forms.whole(value) is not None) for value in users):
         return Sought.BY_VALUE
     return Sought.BY_WORDS if users else Sought.LOOSELY
+
+
+def phrases(action: Action) -> tuple[str, ...]:
+    """Return the words a call searches for, as they stand in what it finds."""
+    return tuple(f"{fold(value)}" for value in action.arguments.values() if isinstance(value, str) and 4 <= len(value) <= 128)
 
 
 def _is_echo(index: ValueIndex, value: Any) -> bool:

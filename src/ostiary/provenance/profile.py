@@ -58,6 +58,9 @@ NAMING = frozenset(
 """Words for what people call one thing by."""
 
 _COUNTS = frozenset("quantity quantities count qty quantite quantité menge anzahl stück cantidad quantità aantal".split())
+_DIRECTORIES = frozenset(
+    "channels contacts payees beneficiaries groups teams rooms departments kontakte kanäle gruppen contactos canales".split()
+)
 _READ = frozenset(
     (
         "get list read search find fetch show view lookup query check describe count browse retrieve download summarize summarise "
@@ -184,9 +187,17 @@ def infer(definition: Mapping[str, Any]) -> Profile:
         control=control,
         payload=payload,
         attested=_vouched(definition),
+        directory=_directory(words) if effect == "read" else frozenset(),
         labels=_labels(definition) if effect == "read" else frozenset(),
         confirmed=False,
     )
+
+
+def _directory(words: list[str]) -> frozenset[str]:
+    """Guess the fields of a list that its administrators keep, and nobody's text changes: contacts, payees, channels."""
+    if not words or words[-1] not in _DIRECTORIES:
+        return frozenset()
+    return frozenset({"result", *(f"*~{word}" for word in ("name", "id", "email", "mail", "iban", "slug", "phone"))})
 
 
 def _words(definition: Mapping[str, Any]) -> list[str]:

@@ -197,8 +197,10 @@ class ValueIndex:
         if not found or fold(found[0]) not in self._vocabulary:
             return False
         folded = [fold(token) for token in found]
-        if not self._vocabulary.issuperset(folded) or not is_recognisable(folded):
+        if not self._vocabulary.issuperset(folded):
             return False
+        if not is_recognisable(folded):
+            return len(text) > 1 and text.isupper() and self._wrote(text)
         if _MEANINGFUL.search(text.strip().lstrip("@#")) is not None:
             return self._wrote(" ".join(text.split()))
         return f" {' '.join(folded)} " in self._words
@@ -210,6 +212,11 @@ class ValueIndex:
             word in self._vocabulary or word in STOP or (len(word) > 3 and any(own.startswith(word) for own in self._vocabulary))
             for word in words
         )
+
+    def has_initials(self, letters: str) -> bool:
+        """Say whether words that stand together in the user's own words begin with these capitals: `NY` for `New York`."""
+        pattern = r"[ -]".join(rf"{re.escape(letter)}\w+" for letter in letters)
+        return re.search(rf"(?<!\w){pattern}(?!\w)", self._raw) is not None
 
     def _wrote(self, text: str) -> bool:
         at = self._raw.find(text)

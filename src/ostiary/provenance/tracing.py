@@ -94,6 +94,17 @@ class Tracer:
                 joined += [one, other]
         return list(dict.fromkeys(joined))
 
+    @staticmethod
+    def left_empty(arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
+        """Return the arguments that are left empty and only go on with another that is safe: `address2` after `address1`."""
+        return [
+            name
+            for name in names
+            if arguments.get(name) == ""
+            and name[-1:].isdigit()
+            and any(other not in names and other != name and other.rstrip("0123456789") == name.rstrip("0123456789") for other in arguments)
+        ]
+
     def _field(self, leaf: Leaf) -> Source:
         if is_payload(leaf.name, leaf.schema):
             _, bad = self.payload(leaf.value, leaf.name, leaf.schema)
@@ -198,6 +209,8 @@ class Tracer:
                 return self._unknown(value)
         if self.index.said(value):
             return Source("user", "the user's request")
+        if 2 <= len(value) <= 5 and value.isalpha() and value.isupper() and self.index.has_initials(value):
+            return COMPOSED
         return self._find(f"w:{plain_key(value)}") or self._listed(value, name) or self._unknown(value)
 
     def _typed(self, found: forms.Found, name: str) -> Source | None:

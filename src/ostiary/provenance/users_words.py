@@ -127,7 +127,8 @@ def _number(index: ValueIndex, text: str, found: forms.Found, source: int) -> No
 
 def _days(words: list[str], today: date) -> list[str]:
     """Return the days meant by `tomorrow` and by weekdays, seen from today."""
-    found = [today + timedelta(days=_TODAY[word]) for word in words if word in _TODAY]
+    found = [today]
+    found += [today + timedelta(days=_TODAY[word]) for word in words if word in _TODAY]
     found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7) for word in words if word in _WEEKDAYS]
     found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7 + 7) for word in words if word in _WEEKDAYS]
     return [f"d:{day.isoformat()}" for day in found]
