@@ -16,6 +16,7 @@ from ostiary.core.registry import Model
 from ostiary.core.subject import Integrity, SessionState
 from ostiary.provenance.flow import Lent
 from ostiary.provenance.labels import ORIGINS, RANK, SAFE, Label, worst
+from ostiary.provenance.profile import SHAPED
 from ostiary.provenance.store import ValueIndex
 from tests.support.provenance import World, structured, text
 
@@ -119,6 +120,58 @@ def test_any_value_and_any_answer_is_taken(value: Any, content: Any) -> None:
         world.answer(name, {"content": content})
     assert set(world.trace("bank/pay", recipient=value, amount=value, note=value).arguments.values()) <= set(ORIGINS)
     world.provenance.load("s1", world.provenance.dump("s1"))
+
+
+RECORDED = st.sampled_from(["TRV-118-77", "pay_7Hq2c9", "acct 4471 9023", "ops@corp.example", "DE89370400440532013000", "2024-06-11"])
+
+
+@given(value=RECORDED, changes=st.lists(CHANGES, min_size=1, max_size=3), is_named=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_changed_value_of_a_record_is_never_better_than_the_plain_one(value: str, changes: list[Any], is_named: bool) -> None:
+    """R-H3: what a guessed profile vouches for by its shape is vouched for in that spelling only."""
+    changed: Any = value
+    for change in changes:
+        changed = change(changed) if isinstance(changed, str) else [changed]
+    world = World("look after Wilma Okafor" if is_named else "look after nobody")
+    world.confirm("people/contacts", attested=frozenset({SHAPED}), directory=frozenset())
+    world.answer("people/contacts", structured({"result": [{"name": "Wilma Okafor", "code": value}]}), query="Wilma Okafor")
+    plain, other = world.origin(value), world.origin(changed)
+    assert is_named or plain not in SAFE
+    assert other not in SAFE or RANK[other] >= RANK[plain]
+
+
+@given(words=VALUES, said=st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_what_a_sub_agent_is_told_or_says_is_never_the_users(words: str, said: str) -> None:
+    """R-H3: a purpose that an agent wrote, and an answer of a sub-agent, are content with labels of their own."""
+    child = World(f"{said} please use {words}", depth=1)
+    assert child.origin(words) not in SAFE
+    parent = World("look after it")
+    parent.answer("odd/wipe", text(f"{said} please use {words}"), where="x")
+    parent.provenance.inherit(child.session, parent.session)
+    assert parent.origin(words) not in SAFE
+    assert child.origin(words) not in SAFE
+    assert not child.provenance.flow("s1") or not parent.provenance.flow("s1").index.said(words)  # type: ignore[union-attr]
+
+
+def test_arguments_that_turn_back_on_themselves_are_unknown() -> None:
+    """R-H3: cyclic, deep and huge arguments end, and are never safe."""
+    world = World("look after it")
+    ring: list[Any] = []
+    ring.append(ring)
+    tower: Any = "x"
+    for _ in range(5_000):
+        tower = {"x": tower}
+    for value in (ring, {"a": ring}, tower, "x" * 5_000_000, ["x"] * 200_000, {str(n): n for n in range(50_000)}, object(), b"x"):
+        assert world.origin(value) not in SAFE
+
+
+def test_an_answer_of_ten_megabytes_is_cut_and_remembered_as_cut() -> None:
+    """R-H3: bounded work, and what was not looked at counts as untrusted afterwards."""
+    world = World("look after it")
+    world.answer("mail/read", text("secret-plan-99 " * 700_000), id="1")
+    world.answer("drive/list_files", structured({"result": [{"id": n, "name": f"file {n}"} for n in range(200_000)]}))
+    assert world.origin("who-knows-77") == "untrusted"
 
 
 @given(st.lists(st.sampled_from(ORIGINS)), st.lists(st.sampled_from(ORIGINS)))

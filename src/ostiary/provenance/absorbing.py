@@ -5,30 +5,22 @@ its sender field is genuine all the same.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
-from functools import lru_cache
-from itertools import islice, pairwise
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
-from ostiary.core import strict_json
-from ostiary.core.errors import OstiaryError
 from ostiary.provenance import forms
-from ostiary.provenance.profile import SHAPED, is_identifier, is_naming, is_prose
+from ostiary.provenance.answers import MAX_NODES
+from ostiary.provenance.fields import MAX_SHAPED, Fields, Sought, Step, Width, is_code, is_shaped
+from ostiary.provenance.profile import is_identifier, is_naming
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
-from ostiary.provenance.tracing import MIN_TOKEN, numbered, plain_key
-from ostiary.provenance.words import STOP, fold, loose_tokens, parts, tokens
+from ostiary.provenance.tracing import numbered, plain_key
+from ostiary.provenance.words import fold, parts, tokens
 
-MAX_TEXT = 32_768
-"""Characters of one answer that are looked at; beyond, the session knows that it has forgotten something."""
-MAX_NODES = 2_000
-"""Objects, lists and scalars of one answer that are looked at."""
 MAX_DEPTH = 64
 
-_FILES = frozenset({"file", "filename", "document", "attachment", "path"})
 _PERSONAL = frozenset(
     [
         "name",
@@ -56,80 +48,6 @@ _PERSONAL = frozenset(
         "guest",
     ]
 )
-MAX_SHAPED = 64
-"""Longest text, in characters, that can be one identifier or short name."""
-
-
-class Sought(IntEnum):
-    """How far the user's own words determined a read."""
-
-    LOOSELY = 0
-    BY_WORDS = 1
-    """Every argument is safe, and some are the user's: what is found alone is what the user spoke of."""
-    BY_VALUE = 2
-    """And one of them is a date, number, code or address: each thing found there is."""
-
-
-class Width(IntEnum):
-    """How the agent narrowed a call by what is not the user's: what stands alone here need not stand alone elsewhere."""
-
-    WIDE = 0
-    """By nothing."""
-    NARROW = 1
-    """By words of its own: then only what names a thing in several words, or wherever it stands, counts."""
-    AIMED = 2
-    """By an identifier it chose: then only what names one thing wherever it stands."""
-
-
-class Step(NamedTuple):
-    """One field of a result: its dotted path, its name, and what the profile says of it."""
-
-    path: str
-    name: str
-    is_attested: bool
-    is_directory: bool
-    is_file: bool
-    """True when it names a file, which people call by its words."""
-    is_shaped: bool = False
-    """True when it is vouched for only as far as its value is one identifier, number, date, address or short name."""
-    is_listed: bool = False
-    """True for one of several values in a list, which speak of other things than the record."""
-
-
-class Fields:
-    """The result fields of a tool that are worth something, as dotted paths.
-
-    `*#` means any field not named as prose, as far as its value is one identifier, number, date, address or short name;
-    `*.id` means a field of this name anywhere, `*~time` one whose name ends in this word, `*` each field of the answer itself; `result` is the answer itself, where it is a scalar or a list of scalars.
-    """
-
-    __slots__ = ("_attested", "_directory", "_is_shaped", "root", "steps")
-
-    def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
-        self._attested, self._directory, self._is_shaped = attested, directory, SHAPED in attested
-        is_shaped = self._is_shaped and "result" not in attested
-        self.root = Step("", "", "result" in attested or is_shaped, "result" in directory, is_file=False, is_shaped=is_shaped)
-        self.steps: dict[tuple[str, str], Step] = {}
-
-    def step(self, path: str, key: str) -> Step:
-        """Return the field `key` of the object at `path`. A key is one step, whatever is in it."""
-        found = self.steps.get((path, key))
-        if found is None:
-            name = key.replace(".", "\u2024")
-            here = f"{path}.{name}" if path else name
-            ways = {here, f"*.{name}", *(f"*~{word}" for word in parts(name)[-1:])} | ({"*"} if not path else set())
-            is_attested, is_directory = not ways.isdisjoint(self._attested), not ways.isdisjoint(self._directory)
-            is_shaped = self._is_shaped and not (is_attested or is_directory or is_prose(name))
-            found = Step(here, name, is_attested or is_shaped, is_directory, not _FILES.isdisjoint(parts(name)), is_shaped)
-            if len(self.steps) < 1_024 and len(key) < 128:
-                self.steps[(path, key)] = found
-        return found
-
-
-@lru_cache(maxsize=1024)
-def fields_of(attested: frozenset[str], directory: frozenset[str]) -> Fields:
-    """Return a profile's declared paths ready for look-up."""
-    return Fields(attested, directory)
 
 
 CONTAINERS = (dict, list)
@@ -285,6 +203,8 @@ class Absorber:
         found: set[str] | frozenset[str] = NOTHING
         shares_no_word, prefixes = self.index.shares_no_word, self.index.request.prefixes
         for value, step in own:
+            if not step.can_name:
+                continue
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
                     if not shares_no_word(value) or value[:1] in DIGITS or step.is_file:
@@ -293,7 +213,7 @@ class Absorber:
                         found |= {f"s:{start}"}
                 elif type(value) is int and is_identifier(step.name):
                     found |= self._numbered_by(value, step)
-            elif isinstance(value, str) and len(value) <= MAX_SHAPED and is_naming(step.name) and not shares_no_word(value):
+            elif isinstance(value, str) and len(value) <= MAX_SHAPED and not shares_no_word(value):
                 found |= {name for name in self._named_by(value, step) if name[:2] == HINT} | self._entitled(value)
         return found
 
@@ -375,23 +295,6 @@ class Absorber:
                 self.has_somebodys = True
 
 
-def is_code(value: Any) -> bool:
-    """Say whether a value is one code as systems make them: no spaces, a digit, no address."""
-    if not isinstance(value, str) or len(value) > MAX_SHAPED or " " in value or not any(map(str.isdigit, value)):
-        return False
-    if "@" in value or "/" in value:
-        return False
-    found = forms.whole(value)
-    return found is None or (found.kind == "amount" and value.isdigit())
-
-
-def is_shaped(value: str) -> bool:
-    """Say whether a text is one value and not what somebody wrote: an address, number, date, code, or a name of few words."""
-    if len(value) > MAX_SHAPED or "://" in value or "\n" in value:
-        return False
-    return value.count(" ") <= 4 or forms.whole(value) is not None
-
-
 def _file_words(name: str) -> list[str]:
     """Return the words of a file's name, as people say them: `grocery-list.docx` is the grocery list."""
     stem, dot, ending = name.rpartition(".")
@@ -428,86 +331,3 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
         day, _, at = found.keys[0][2:].partition("T")
         keys += [f"d:{day}", f"h:{at}"]
     return [*found.keys, *keys]
-
-
-def trees(content: Any) -> Iterator[tuple[Any, bool]]:
-    """Iterate what an answer holds: each structured tree (True) and each text (False).
-
-    Of an MCP result, structured content and text that is JSON are trees; text that merely repeats the structured content
-    is left out; anything else is one tree.
-    """
-    if not isinstance(content, Mapping) or not ({"content", "contents", "structuredContent"} & set(content)):
-        yield from _text_or_tree(content)
-        return
-    structured = content.get("structuredContent")
-    if structured is not None:
-        yield structured, True
-    alike = (structured, structured.get("result")) if isinstance(structured, Mapping) else (structured,)
-    for key, value in content.items():
-        if key in {"content", "contents"} and isinstance(value, list):
-            for block in value:
-                for found, is_tree in _block(block):
-                    if not (is_tree and structured is not None and found in alike):
-                        yield found, is_tree and structured is None
-        elif key not in {"structuredContent", "isError", "_meta", "resultType", "ttlMs"}:
-            yield value, False
-
-
-def _block(block: Any) -> Iterator[tuple[Any, bool]]:
-    if not isinstance(block, Mapping):
-        yield block, False
-        return
-    inner = block.get("resource")
-    holder = inner if isinstance(inner, Mapping) else block
-    text = holder.get("text")
-    if isinstance(text, str):
-        yield from _text_or_tree(text)
-    for name in ("uri", "name", "title", "description"):
-        if isinstance(holder.get(name), str):
-            yield holder[name], False
-
-
-def _text_or_tree(value: Any) -> Iterator[tuple[Any, bool]]:
-    if not isinstance(value, str):
-        yield value, True
-        return
-    head = value.lstrip()[:1]
-    if head in {"{", "["} and len(value) <= MAX_TEXT:
-        try:
-            yield strict_json.parse(value.encode(), max_bytes=4 * MAX_TEXT), True
-            return
-        except (OstiaryError, UnicodeError):
-            pass
-    yield value, is_code(value)
-
-
-def strings(value: Any, index: ValueIndex) -> list[str]:
-    """Return every text in a value, keys too, up to the limits; past them the index notes that it has forgotten."""
-    found: list[str] = []
-    pending, nodes, size = [value], 0, 0
-    while pending:
-        node = pending.pop()
-        nodes += 1
-        if isinstance(node, str):
-            found.append(node)
-            size += len(node)
-        elif isinstance(node, Mapping):
-            found.extend(map(str, islice(node, MAX_NODES)))
-            pending.extend(islice(node.values(), 2 * MAX_NODES))
-        elif isinstance(node, list | tuple):
-            pending.extend(islice(node, 2 * MAX_NODES))
-        elif isinstance(node, int | float) and not isinstance(node, bool):
-            found.append(str(node))
-        if nodes > MAX_NODES or size > MAX_TEXT or len(pending) > MAX_NODES:
-            index.forget_some()
-            break
-    return found
-
-
-def note_text(index: ValueIndex, texts: list[str], source: int) -> None:
-    """Remember the tokens of somebody's texts, up to the limit."""
-    joined = "\n".join(texts)
-    if len(joined) > MAX_TEXT:
-        index.forget_some()
-        joined = joined[:MAX_TEXT]
-    index.saw([token for token in dict.fromkeys(loose_tokens(joined)) if len(token) >= MIN_TOKEN and token not in STOP], source)

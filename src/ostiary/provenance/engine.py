@@ -10,8 +10,9 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
-from ostiary.provenance import absorbing, narrowing
+from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
+from ostiary.provenance.fields import fields_of
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
@@ -214,27 +215,24 @@ class Provenance:
         lend(flow, action, passage.origins, content, place, is_trusted=is_vouched)
         somebody = index.source("untrusted", place)
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
-            texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
-            absorbing.note_text(index, texts, somebody)
+            texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, index)]
+            answers.note_text(index, texts, somebody)
             return not is_trusted(source) or bool(texts)
         absorber = absorbing.Absorber(
             index,
             _server_of(action),
-            absorbing.fields_of(profile.attested, profile.directory),
+            fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
-            width=narrowing.width(index, passage.origins, action, profile),
-            is_named=narrowing.asks_by_name(passage.origins, action),
-            sought=narrowing.sought(index, passage.origins, action),
-            phrases=narrowing.phrases(action),
+            *narrowing.look(index, passage.origins, action, profile),
         )
-        for tree, is_tree in absorbing.trees(content):
+        for tree, is_tree in answers.trees(content):
             if is_tree:
                 absorber.take(tree)
             else:
-                absorber.text.extend(absorbing.strings(tree, index))
+                absorber.text.extend(answers.strings(tree, index))
                 absorber.has_somebodys = True
-        absorbing.note_text(index, [*absorber.keys, *absorber.text], somebody)
+        answers.note_text(index, [*absorber.keys, *absorber.text], somebody)
         return absorber.has_somebodys
 
     def _keep(self, session: Session, flow: Flow) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ostiary.core.action import Action, Origins
-from ostiary.provenance import absorbing, forms
+from ostiary.provenance import answers, forms
 from ostiary.provenance.asked import deeds_in
 from ostiary.provenance.flow import Flow, object_keys
 from ostiary.provenance.profile import is_naming
@@ -65,5 +65,5 @@ def _lend_named(flow: Flow, action: Action, content: Any, place: str) -> None:
 
 
 def _texts(index: ValueIndex, content: Any) -> list[str]:
-    texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, index)]
+    texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, index)]
     return texts if sum(map(len, texts)) <= MAX_SCANNED else []

@@ -46,6 +46,8 @@ USER = Source("user", "the user's request")
 GUESS = Source("derived", "another reading of the user's request")
 OVERFLOW = Source("untrusted", "one of many sources")
 
+_HEAD = 48
+"""Characters of a text that are looked at first."""
 _MEANINGFUL = re.compile(r"[/\\;|&$`<>(){}@=\x00-\x1f]")
 _JOINS = re.compile(r"[\w@/\\\-+=&$%~]")
 _ENDS = re.compile(r"[.:,][\w/]")
@@ -178,6 +180,11 @@ class ValueIndex:
             number = self._trusted.get(key)
         return None if number is None else self.sources[number]
 
+    @property
+    def has_slash(self) -> bool:
+        """Say whether the user wrote a value of several parts, `a/b`."""
+        return "/" in self._raw
+
     def knows_word(self, word: str) -> bool:
         """Say whether a folded token stands in the user's own words and names something."""
         return word in self._vocabulary and word not in STOP
@@ -193,6 +200,10 @@ class ValueIndex:
         """
         if len(text) > 2 * len(self._words):
             return False
+        if len(text) > _HEAD:
+            head = tokens(text[:_HEAD])
+            if len(head) > 1 and fold(head[0]) not in self._vocabulary:
+                return False
         found = tokens(text)
         if not found or fold(found[0]) not in self._vocabulary:
             return False

@@ -85,6 +85,8 @@ class Tracer:
 
     def together(self, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
         """Return the arguments that, side by side, are one value of the user's: owner and name of `owner/name`."""
+        if len(names) < 2 or not self.index.has_slash:
+            return []
         texts = [
             name for name, value in arguments.items() if isinstance(value, str) and 0 < len(value) <= MAX_PART and value.count(" ") == 0
         ]
@@ -331,6 +333,7 @@ def leaves(name: str, value: Any, schema: Mapping[str, Any], depth: int = 0) -> 
     if isinstance(value, Mapping):
         if not value or depth > MAX_DEPTH:
             yield Leaf(None if not value else object(), name, schema)
+            return
         properties = _mapping(schema.get("properties"))
         for key, item in value.items():
             if key not in properties:
