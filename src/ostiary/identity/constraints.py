@@ -24,11 +24,15 @@ MAX_STARRED: Final = 64
 MAX_STARS: Final = 2
 MAX_PARTS: Final = 8
 MAX_SPELLED: Final = 512
+MAX_VALUE: Final = 2_048
+"""Characters of a value that a `*` is tried on; longer ones do not fit."""
 MAX_ITEMS: Final = 1_000
 """Items of arrays that are looked at in one argument; more are refused."""
 BARRED: Final = frozenset(chr(code) for code in (*range(32), *range(127, 160), 0x2028, 0x2029)) | frozenset(",;<>|")
 _RANGE = re.compile(r"(-?\d{1,18}(?:\.\d{1,9})?)?\.\.(-?\d{1,18}(?:\.\d{1,9})?)?\Z", re.ASCII)
 _UP = re.compile(r"(?:\A|[/\\])\.\.(?:[/\\]|\Z)")
+_PLAIN = frozenset({str, int, float})
+_DIVIDES = re.compile(f"[{re.escape(''.join(sorted(BARRED)))}]")
 _PERCENT = re.compile(r"%(?![0-9A-F]{2})")
 
 
@@ -90,7 +94,9 @@ def spelled(constraints: Constraints) -> str:
 def unmet(constraints: Constraints, arguments: Mapping[str, Any]) -> str:
     """Return the first argument that is not as the scope says; empty when all are."""
     for path, wanted in constraints.items():
-        if not _holds(wanted, list(_at(arguments, path))):
+        value = arguments.get(path[0])
+        is_plain = len(path) == 1 and type(value) in _PLAIN
+        if not (_fits(wanted, value) if is_plain else _holds(wanted, list(_at(arguments, path)))):
             return ".".join(path)
     return ""
 
@@ -205,7 +211,7 @@ def _holds(wanted: Wanted, values: list[Any]) -> bool:
 def _fits(wanted: Wanted, value: Any) -> bool:
     if isinstance(wanted, str):
         return isinstance(value, str) and _text_fits(wanted, value)
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return False
     number = Decimal(str(value))
     return number.is_finite() and wanted.holds(number)
@@ -214,7 +220,14 @@ def _fits(wanted: Wanted, value: Any) -> bool:
 def _text_fits(pattern: str, value: str) -> bool:
     if "*" not in pattern:
         return value == pattern
-    return fits(pattern, value, BARRED) and _UP.search(value) is None
+    if len(value) > MAX_VALUE:
+        return False
+    start, _, rest = pattern.partition("*")
+    if "*" in rest:
+        return fits(pattern, value, BARRED) and _UP.search(value) is None
+    taken = value[len(start) : len(value) - len(rest)]
+    is_around = len(value) >= len(start) + len(rest) and value.startswith(start) and value.endswith(rest)
+    return is_around and _DIVIDES.search(taken) is None and _UP.search(value) is None
 
 
 def _covers(wide: Wanted, narrow: Wanted) -> bool:

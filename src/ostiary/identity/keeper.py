@@ -89,7 +89,9 @@ class Live:
     """By wanted scope, what the arguments must be: one of these; none for what was not lent."""
     touched: bool = True
     seen_at: float = 0.0
-    """When it last did something."""
+    """When it last did something, where idle time counts."""
+    is_timed: bool = False
+    """Whether it, or a session above it, is over when it does nothing."""
     ahead_at: float = -math.inf
     """When it last was given room ahead."""
     heard_by: set[str] = field(default_factory=set)

@@ -33,6 +33,7 @@ class Roster:
         parent = self.lives.get(document.parent)
         above = (parent, *parent.above) if parent is not None else ()
         live = Live(document, self.session(document, state), above, seen_at=document.seen_at)
+        live.is_timed = document.idle_s is not None or any(each.is_timed for each in above)
         self.lives[document.id] = live
         self._of.setdefault(document.agent, {})[document.id] = live
         if parent is not None:

@@ -107,6 +107,9 @@ class Sessions:
         live = self._live.get(session.id)
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
+        known = live.lent.get(action.scope)
+        if known and not known[0]:
+            return None
         found = out_of_scope(live, action)
         if found is None:
             return None
@@ -316,10 +319,13 @@ class Sessions:
 
     def _touch(self, live: Live) -> None:
         """Note that a session does something: for those above it that counts too."""
-        now = self._backing.now()
-        for each in (live, *live.above):
+        live.touched = True
+        for each in live.above:
             each.touched = True
-            each.seen_at = now
+        if live.is_timed:
+            now = self._backing.now()
+            for each in (live, *live.above):
+                each.seen_at = now
 
     def _known(self, session_id: str) -> Live:
         live = self._live.get(session_id)
