@@ -25,9 +25,10 @@ async def control(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_full_door_leaves_the_others_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """R-H1: while agents hold every stream of one door, operators reach the control plane and other doors serve."""
     monkeypatch.setattr("ostiary.protocols.edge.MAX_IN_FLIGHT", 2)
-    release = asyncio.Event()
+    release, inside = asyncio.Event(), asyncio.Semaphore(0)
 
     async def wait(call: Call) -> None:
+        inside.release()
         await release.wait()
         await call.respond_json(200, {})
 
@@ -37,7 +38,8 @@ async def test_a_full_door_leaves_the_others_open(monkeypatch: pytest.MonkeyPatc
     edge = Edge({"wait": wait, "other": other}, control, hosts=frozenset(), origins=frozenset())
     async with listening(edge) as address:
         waiting = [asyncio.create_task(raw(address, get("/wait"))) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        for _ in waiting:
+            await inside.acquire()
         answers = {path: (await raw(address, get(path)))[:12] for path in ("/wait", "/other", "/v1/agents", "/nothing")}
         release.set()
         await asyncio.gather(*waiting)
@@ -50,11 +52,14 @@ async def test_no_address_takes_every_connection() -> None:
     async with listening(Edge({}, control, hosts=frozenset(), origins=frozenset()), Bounds(connections=4, drain_s=1)) as address:
         host, _, port = address.partition(":")
         held = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        for reader, writer in held:  # served once, so it is known to be counted
+            writer.write(get("/v1").replace(b"Connection: close\r\n", b""))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         assert await raw(address, get("/v1")) == b""
         held[0][1].close()
-        await asyncio.sleep(0.05)
-        assert (await raw(address, get("/v1"))).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(30):
+            while not (await raw(address, get("/v1"))).startswith(b"HTTP/1.1 200"):
+                await asyncio.sleep(0.05)
         for _, writer in held:
             writer.close()
 
