@@ -202,8 +202,8 @@ class Provenance:
     def _heard_of(self, flow: Flow, registry: Registry, name: str, content: Any) -> Label:
         """Note what another agent answered: somebody's text, whoever it is and whatever the call asked; a declared trust spares only the taint."""
         agent = registry.agents.get(name)
-        texts = [text for tree, _ in absorbing.trees(content) for text in absorbing.strings(tree, flow.index)]
-        absorbing.note_text(flow.index, texts, flow.index.source("untrusted", f"agent {name}"))
+        texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, flow.index)]
+        answers.note_text(flow.index, texts, flow.index.source("untrusted", f"agent {name}"))
         return carried(agent.a2a if agent is not None else None)
 
     def _values(self, flow: Flow, passage: Passage, source: Server | None, profile: Profile | None, content: Any) -> bool:
