@@ -44,6 +44,12 @@ class Catalogue:
         found = interface_of(card.definition, agent.a2a) if agent.a2a is not None else None
         return found or refuse("quarantined", f"the card of agent `{agent.name}` offers no interface that is spoken here")
 
+    def pinned(self, agent: Agent) -> Interface | None:
+        """Return how an agent is spoken to by the card that is accepted now, without looking again."""
+        card = self._pins.of(agent)
+        found = self.interface(agent, card) if card is not None and card.accepted else None
+        return found if isinstance(found, Interface) else None
+
     async def close(self) -> None:
         """Stop looking."""
         for task in list(self._looking.values()):

@@ -1,5 +1,7 @@
 """The operations of A2A, whole answers: each becomes an action, goes to the agent if allowed, and comes back controlled."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -14,12 +16,16 @@ from ostiary.protocols.a2a.errors import A2aError, Fault
 from ostiary.protocols.a2a.exchange import Exchange, Remote
 from ostiary.protocols.a2a.kinds import Shape
 from ostiary.protocols.a2a.listing import listed
-from ostiary.protocols.a2a.push import Pushes, with_config
+from ostiary.protocols.a2a.push import Pushes, config_of, with_config
 from ostiary.protocols.a2a.shapes import SEND_RESPONSE, TASK
-from ostiary.protocols.a2a.upstream import RemoteError, Upstream
+from ostiary.protocols.a2a.upstream import Ask, RemoteError, Upstream
+
+log = logging.getLogger("ostiary.a2a")
 
 MAX_TOKENS: Final = 10_000
 """Tasks whose lent token is remembered; a forgotten one is lent again for the next message."""
+MAX_CANCELLING: Final = 64
+CANCEL_S: Final = 10.0
 VERBS: Final = {
     "GetTask": "get_task",
     "ListTasks": "list_tasks",
@@ -54,6 +60,7 @@ class Operations:
         self.upstream = upstream
         self.pushes = pushes
         self._lent: dict[str, Lent] = {}
+        self._cancelling: set[asyncio.Task[None]] = set()
 
     async def whole(self, exchange: Exchange) -> Result:
         """Carry out an operation that has one answer. Raises A2aError, Failed."""
@@ -69,13 +76,32 @@ class Operations:
         return await self._push_config(exchange, name)
 
     def forget(self, session: str) -> None:
-        """Drop what is known of a session that has ended."""
+        """Drop what is known of a session that has ended; what its agents still work on is cancelled there."""
         for record in self.tasks.all_of(session):
-            self._lent.pop(record.key, None)
+            lent = self._lent.pop(record.key, None)
+            if not record.is_ended and len(self._cancelling) < MAX_CANCELLING:
+                task = asyncio.get_running_loop().create_task(self._cancel(record, lent.token if lent is not None else ""))
+                self._cancelling.add(task)
+                task.add_done_callback(self._cancelling.discard)
         self.tasks.forget(session)
+
+    async def _cancel(self, record: TaskRecord, token: str) -> None:
+        """Tell an agent that nobody waits for a task any more. It may not listen: its session is over all the same."""
+        agent = self.enforcement.known(record.agent)
+        remote = None if isinstance(agent, Refusal) else self.catalogue.pinned(agent)
+        if isinstance(agent, Refusal) or remote is None:
+            return
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await self.upstream.ask(Ask(agent, remote, "CancelTask", {"id": record.id}, token))
+        except Exception as error:
+            log.info("task %s of agent %s could not be cancelled: %s", record.id, record.agent, error)
 
     async def close(self) -> None:
         """Stop what goes on beside requests."""
+        for task in list(self._cancelling):
+            task.cancel()
+        await asyncio.gather(*self._cancelling, return_exceptions=True)
         await self.pushes.close()
         await self.catalogue.close()
         await self.tasks.close()
@@ -98,6 +124,8 @@ class Operations:
         if record is not None and message.get("contextId", record.context) != record.context:
             raise A2aError(errors.INVALID_PARAMS, "`message.contextId` is not the context of that task")
         push = exchange.request.params.get("configuration", {}).get("taskPushNotificationConfig")
+        if push is not None:
+            config_of(push)
         refusal = await self.enforcement.admit(exchange.passage, exchange.passage.action)
         if refusal is None:
             refusal = await self._find(exchange)

@@ -69,7 +69,7 @@ class Pushes:
         wanted = exchange.request.params.get("configuration", {}).get("taskPushNotificationConfig")
         if wanted is None:
             return None
-        config = _config(wanted)
+        config = config_of(wanted)
         self._awaited[config.id] = (config, exchange.session.id, exchange.agent)
         return config
 
@@ -105,7 +105,7 @@ class Pushes:
             raise InvalidAction(refusal.detail, code=refusal.code, status=refusal.status, remedy=refusal.remedy)
         if len(record.configs) >= MAX_CONFIGS:
             raise A2aError(errors.INVALID_PARAMS, f"a task has at most {MAX_CONFIGS} push notification configurations")
-        config = _config(params)
+        config = config_of(params)
         config = replace(config, name=params.get("id") or config.name)
         asked = {"taskId": record.id, "id": config.id, **self.request(exchange.base, exchange.agent, config)}
         await self._keep(with_config(record, config))
@@ -231,7 +231,7 @@ def with_config(record: TaskRecord, config: PushConfig) -> TaskRecord:
     return replace(record, configs=(*others, config))
 
 
-def _config(wanted: Mapping[str, Any]) -> PushConfig:
+def config_of(wanted: Mapping[str, Any]) -> PushConfig:
     """Return what is wanted with names and a secret nobody can guess. Raises A2aError for what no header can carry."""
     authentication = wanted.get("authentication", {})
     words = {
