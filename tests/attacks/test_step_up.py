@@ -12,7 +12,7 @@ from ostiary.core.decision import Refusal
 from ostiary.core.errors import Conflict, LedgerUnavailable, NotFound
 from ostiary.core.ports import Credential
 from ostiary.identity.lending import Ask
-from ostiary.identity.step_up import MAX_PENDING, StepUp
+from ostiary.identity.step_up import MAX_PENDING, MAX_PENDING_PER_AGENT, StepUp
 from tests.support.control import company as control_company
 from tests.support.control import control
 from tests.support.identity import Identity, Memory, bot, calling, company, crashed, identity, presented
@@ -161,6 +161,22 @@ async def test_people_are_not_flooded() -> None:
         for each in here.sessions.step_ups.list():
             await here.sessions.step_ups.refuse(each.id, by="alice")
     assert sum(each.action == "refuse_session" for each in here.memory.entries) <= 32
+    await here.stop()
+
+
+async def test_one_agent_does_not_take_every_place_and_what_is_over_gives_its_place_back() -> None:
+    here, _ = await start()
+    for number in range(20):
+        opened = await here.opened("tool:mail/*", ttl_s=60)
+        for tool in range(8):
+            here.sessions.in_scope(opened.session, calling(f"pay/p{number}-{tool}"))
+    assert len(here.sessions.step_ups.list()) == MAX_PENDING_PER_AGENT
+    other = await here.opened("tool:mail/*", agent="helper")
+    assert isinstance(here.sessions.ask_more(other.session, ["tool:pay/pay"]), StepUp)
+    here.memory.clock.at_s += 61
+    fresh = await here.opened("tool:mail/*")
+    assert isinstance(here.sessions.ask_more(fresh.session, ["tool:pay/pay"]), StepUp)
+    assert len(here.sessions.step_ups.list()) == 2
     await here.stop()
 
 

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 
 from ostiary.app import Gateway, open_gateway
 from ostiary.core.registry import Agent, Model, User
-from ostiary.core.subject import Status
+from ostiary.core.subject import Limits, Status
 from ostiary.governance.registrar import RegistryChange
 from ostiary.identity.credentials import Opened
 from ostiary.identity.lending import Ask
@@ -146,6 +146,43 @@ async def test_a_held_model_answers_once_it_is_approved(at: Running) -> None:
         with pytest.raises(openai.PermissionDeniedError):
             await sdk.chat.completions.create(**ask("say: yes", "asks"))
         assert len(at.upstream.requests) == 1
+
+
+async def test_closing_a_session_cuts_the_streams_of_what_was_lent_from_it(at: Running) -> None:
+    """R-P6: the child of a child is in the middle of an answer when its user's session is closed."""
+    assert at.opened is not None
+    sessions, session, token = at.gateway.services.sessions, at.opened.session, ""
+    for _ in range(2):
+        lent = await sessions.delegate(session, Ask("writer-bot", None, ("model:gpt",), "write the first half", limits=Limits(actions=5)))
+        assert isinstance(lent, Opened), lent
+        session, token = lent.session, lent.token
+    async with AsyncOpenAI(api_key=token, base_url=f"{at.url}/openai/v1", max_retries=0) as sdk:
+        flowing = await sdk.chat.completions.create(**ask("slow: 1000", stream=True))
+        await anext(aiter(flowing))
+        assert [each.state.actions for each in session.line] == [1, 1, 1]
+        assert await sessions.close(at.opened.session.id, by="alice") == 2
+        with pytest.raises(openai.APIError) as caught:
+            async for _ in flowing:
+                pass
+        assert caught.value.code == "expired"
+        with pytest.raises(openai.AuthenticationError):
+            await sdk.chat.completions.create(**ask("say: x"))
+    (intent,) = at.gateway.services.reader.search(None, limit=1, session=session.id, kind="intent")
+    assert len(intent["on_behalf_of"]) == 3
+
+
+async def test_bytes_of_a_stream_count_and_end_it(at: Running) -> None:
+    """R-B1: a session lent few bytes gets no more of them, whole or in pieces."""
+    lent = await at.gateway.services.sessions.open(Ask("writer-bot", "alice", ("model:*",), "write a letter", limits=Limits(bytes=120)))
+    assert isinstance(lent, Opened)
+    async with AsyncOpenAI(api_key=lent.token, base_url=f"{at.url}/openai/v1", max_retries=0) as sdk:
+        with pytest.raises(openai.APIError) as caught:
+            async for _ in await sdk.chat.completions.create(**ask("say: " + "|".join(["many words "] * 40), stream=True)):
+                pass
+        assert caught.value.code == "budget_spent"
+        assert lent.session.state.bytes <= 120
+        with pytest.raises(openai.APIStatusError):
+            await sdk.chat.completions.create(**ask("say: " + "x" * 200))
 
 
 async def test_revocation_cuts_open_streams_of_both_wires(at: Running) -> None:

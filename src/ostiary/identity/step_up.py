@@ -4,6 +4,7 @@ Nothing widens by itself. What waits is kept in memory, a bounded number a sessi
 one session, within what its agent declares and the sessions above it have, and is recorded before it counts.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,6 +23,8 @@ MAX_PENDING: Final = 8
 """Requests of one session that wait at once."""
 MAX_KEPT: Final = 32
 """Requests of one session that are remembered; past it, it may ask no more."""
+MAX_PENDING_PER_AGENT: Final = 64
+"""Requests of one agent that wait at once, over all its sessions."""
 MAX_WAITING: Final = 4_096
 """Requests of all sessions that wait at once."""
 MAX_REASON: Final = 1_000
@@ -57,7 +60,8 @@ class StepUps:
         self._record = record
         self._asked: dict[str, dict[str, StepUp]] = {}
         """By session and id."""
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
+        """How many wait, by agent."""
 
     def ask(self, live: Live, wanted: Iterable[str]) -> StepUp | Refusal:
         """Return the request for what a session lacks of `wanted`: a new one, or the one that was made before. Raises InvalidAction."""
@@ -68,12 +72,13 @@ class StepUps:
         known = next((each for each in mine.values() if each.adds == adds and each.state != GRANTED), None)
         if known is not None:
             return known if known.state == PENDING else refuse("forbidden", f"`{known.by}` refused to lend it: {known.reason or 'no'}")
-        if len(mine) >= MAX_KEPT or self._waiting >= MAX_WAITING or sum(each.state == PENDING for each in mine.values()) >= MAX_PENDING:
+        is_full = len(mine) >= MAX_KEPT or sum(each.state == PENDING for each in mine.values()) >= MAX_PENDING
+        if is_full or not self._has_room(live.kept.agent):
             return refuse("rate_limited", "too many requests for more wait already", remedy="wait until the user has answered them")
         kept = live.kept
         core = (new_id(), kept.id, kept.agent, kept.user, kept.purpose, kept.scopes, adds, self._backing.now(), kept.expires_at)
         asked = mine[core[0]] = StepUp(*core)
-        self._waiting += 1
+        self._waiting[kept.agent] += 1
         return asked
 
     def list(self, reaches: Callable[[StepUp], bool] = lambda _: True) -> list[StepUp]:
@@ -115,14 +120,22 @@ class StepUps:
 
     def forget(self, session_id: str) -> None:
         """Drop what a session asked for, when it ends."""
-        gone = self._asked.pop(session_id, {})
-        self._waiting -= sum(each.state == PENDING for each in gone.values())
+        for each in self._asked.pop(session_id, {}).values():
+            self._waiting[each.agent] -= each.state == PENDING
+
+    def _has_room(self, agent: str) -> bool:
+        """Say whether one more may wait; what waits for sessions that are over makes room."""
+        if self._waiting[agent] >= MAX_PENDING_PER_AGENT or self._waiting.total() >= MAX_WAITING:
+            for session_id, mine in list(self._asked.items()):
+                if mine and all(self._stands(each) is not None for each in mine.values()):
+                    self.forget(session_id)
+        return self._waiting[agent] < MAX_PENDING_PER_AGENT and self._waiting.total() < MAX_WAITING
 
     def _set(self, asked: StepUp) -> None:
         mine = self._asked.get(asked.session)
         if mine is None:
             return
-        self._waiting += (asked.state == PENDING) - (mine[asked.id].state == PENDING)
+        self._waiting[asked.agent] += (asked.state == PENDING) - (mine[asked.id].state == PENDING)
         mine[asked.id] = asked
 
     def _answerable(self, request_id: str, reason: str) -> StepUp:
