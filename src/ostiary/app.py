@@ -56,6 +56,7 @@ from ostiary.protocols.a2a.push import Pushes
 from ostiary.protocols.a2a.upstream import Upstream as AgentUpstream
 from ostiary.protocols.anthropic.door import AnthropicDoor
 from ostiary.protocols.edge import Door, Edge
+from ostiary.protocols.mcp.directories import DirectoryReader
 from ostiary.protocols.mcp.door import METADATA, McpDoor
 from ostiary.protocols.mcp.preview import Preview
 from ostiary.protocols.oauth import OAuthDoor
@@ -143,6 +144,10 @@ async def open_gateway(
         mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
         closing.push_async_callback(mcp.close)
         registrar.subscribe(mcp.upstreams.forget_undeclared)
+        reader = DirectoryReader(mcp, registrar, provenance, ledger, clock)
+        registrar.subscribe(reader.on_change)
+        reader.start()
+        closing.push_async_callback(reader.close)
         services = Services(
             settings=settings,
             described=described,
@@ -170,6 +175,7 @@ async def open_gateway(
             observed=observed,
             preview=Preview(dialler, mcp.catalogue, findings, infer),
             connect=mcp.connect,
+            read_directories=reader.refresh,
         )
         a2a = _a2a(base, settings, people, ports, registrar, http, secrets, cards, url)
         closing.push_async_callback(a2a.close)

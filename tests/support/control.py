@@ -139,6 +139,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         observed=Observed(reader, store),
         preview=_no_preview,
         connect=_no_servers,
+        read_directories=_no_servers,
     )
     found = Control(services, create_api(services))
     for role in ROLES:

@@ -156,6 +156,21 @@ class ZoneBody(Body):
     sources: Words = []
 
 
+class DirectorySourceBody(Body):
+    """Where a directory's values are read: a tool, and the field of its answers that it vouches for."""
+
+    tool: Line
+    field: Line
+
+
+class DirectoryBody(Body):
+    """A trusted directory: either `values`, or `from` a connected source."""
+
+    kind: Word
+    values: Lines = []
+    from_: Annotated[DirectorySourceBody | None, Field(alias="from")] = None
+
+
 def registered(noun: str, name: str, body: Body, registry: Registry) -> Registered:
     """Return the registered value a body describes, checked as a declaration is. Raises InvalidConfig."""
     plain = body.model_dump(by_alias=True, exclude_unset=True, exclude={"prompt_digest"})

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
-from ostiary.api.bodies import ApiBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, ZoneBody, registered
+from ostiary.api.bodies import ApiBody, DirectoryBody, GroupBody, ModelBody, ServerBody, SourceBody, UserBody, ZoneBody, registered
 from ostiary.api.route import After, Body, Caller, Forbidden, Given, Limit, Name, Reason, Why, may, page, router
 from ostiary.api.services import Services
 from ostiary.core.errors import Conflict, NotFound
-from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, User, Zone
+from ostiary.core.registry import Agent, Api, Group, Model, Registry, Server, Source, TrustedDirectory, User, Zone
 from ostiary.core.subject import Status
 from ostiary.governance import tool_profiles
 from ostiary.governance.declaration import dependents, preview, retired
-from ostiary.governance.registrar import RegistryChange
+from ostiary.governance.registrar import RegistryChange, singular
 from ostiary.identity.keys import AGENT, OPERATOR
 
 New = Annotated[bool, Query(description="Refuse when it is registered already.")]
@@ -63,13 +63,13 @@ def find(services: Services, plural: str, name: str) -> Any:
     """Return a registered thing. Raises NotFound."""
     found = getattr(services.registrar.registry, plural).get(name)
     if found is None:
-        raise NotFound(f"there is no `{name}` in {plural}", remedy=f"ostiary {plural.removesuffix('s')} list")
+        raise NotFound(f"there is no `{name}` in {plural}", remedy=f"ostiary {singular(plural)} list")
     return found
 
 
 async def put(services: Services, caller: Caller, change: RegistryChange, seen: Registry, *, why: str, only_new: bool) -> Any:
     """Register or change one thing that was made from the snapshot `seen`, recorded first."""
-    noun = change.noun.removesuffix("s")
+    noun = singular(change.noun)
     current = getattr(seen, change.noun).get(change.name)
     if current is not None and only_new:
         raise Conflict(f"{noun} `{change.name}` is registered already", remedy="change it without only_new, or choose another name")
@@ -112,11 +112,12 @@ servers = registry_router("servers", "server", Server, ServerBody)
 apis = registry_router("apis", "api", Api, ApiBody)
 sources = registry_router("sources", "source", Source, SourceBody)
 zones = registry_router("zones", "zone", Zone, ZoneBody)
+directories = registry_router("directories", "directory", TrustedDirectory, DirectoryBody)
 users = registry_router("users", "user", User, UserBody)
 
 
 class RefreshedView(Body):
-    """Which servers could not be looked at, and why."""
+    """Which could not be looked at, and why."""
 
     failures: dict[str, str]
 
@@ -138,6 +139,12 @@ async def repin_server(name: Name, body: RepinBody, services: Given, caller: Ann
     """Let a server have another certificate key: the one it shows when it is reached next."""
     find(services, "servers", name)
     await services.pins.repin(name, by=caller.name, why=body.why)
+
+
+@directories.post("/refresh")
+async def refresh_directories(services: Given, _: Annotated[Caller, may("refresh", "directory")]) -> RefreshedView:
+    """Read every directory that comes from a connected source now; the values of one that cannot be read are untrusted."""
+    return RefreshedView(failures=dict(await services.read_directories()))
 
 
 class PasswordBody(Body):
@@ -176,4 +183,4 @@ async def issue_link(name: Name, body: LinkBody, services: Given, caller: Annota
     return LinkView(user=name, secret=secret, expires_in_s=ttl_s)
 
 
-ROUTERS = (users, groups, models, servers, apis, sources, zones)
+ROUTERS = (users, groups, models, servers, apis, sources, zones, directories)

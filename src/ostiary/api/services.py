@@ -66,6 +66,8 @@ class Services:
     """The wanted registry with the tools its new servers would bring, and by name why a server could not be looked at."""
     connect: Callable[[], Awaitable[Mapping[str, str]]]
     """Looks at every registered server and pins its tools; returns by name why one could not be looked at."""
+    read_directories: Callable[[], Awaitable[Mapping[str, str]]]
+    """Reads every directory that comes from a connected source; returns by name why one could not be read."""
 
     def policy_files(self) -> Mapping[str, str]:
         """Return the policy files that decide now."""

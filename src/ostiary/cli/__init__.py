@@ -31,6 +31,7 @@ COMMANDS = {
     "server": ("registry:servers", "MCP servers."),
     "api": ("registry:apis", "External HTTP APIs."),
     "source": ("registry:sources", "Data sources."),
+    "directory": ("registry:directories", "Trusted lists: payees, contacts, repositories."),
     "zone": ("registry:zones", "Zones: parts of the company kept apart."),
     "group": ("registry:groups", "Groups of tools, people and agents."),
     "tool": ("tools:app", "Tools, pinned by digest: what changed, accept it."),

@@ -8,6 +8,7 @@ from ostiary.cli.client import Client
 from ostiary.cli.output import PLAIN, Out, progress, say
 from ostiary.core.errors import InvalidConfig
 from ostiary.governance.declaration import MAX_BYTES, MAX_FILES, Bundle, is_inside, read, variables
+from ostiary.governance.registrar import singular
 
 SIGNS = {"create": "+", "change": "~", "retire": "-"}
 
@@ -109,6 +110,5 @@ def _text(path: Path) -> str:
 
 
 def _line(difference: dict[str, Any]) -> str:
-    noun = "policy" if difference["noun"] == "policies" else difference["noun"].removesuffix("s")
-    what = f"{SIGNS[difference['verb']]} {noun} {difference['name']}"
+    what = f"{SIGNS[difference['verb']]} {singular(difference['noun'])} {difference['name']}"
     return what + (f"  ({', '.join(difference['fields'])})" if difference["verb"] == "change" else "")

@@ -184,6 +184,8 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
     failures = client.post("/v1/servers/refresh", None)["failures"]
     for name, why in failures.items():
         yield Finding("error", f"server {name}", why, "start it, or mend its declaration")
+    for name, why in client.post("/v1/directories/refresh", None)["failures"].items():
+        yield Finding("error", f"directory {name}", f"its values are untrusted: {why}", f"mend it, then ostiary directory show {name}")
     yield from _tools(client)
 
 

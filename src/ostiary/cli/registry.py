@@ -6,6 +6,7 @@ from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, segment
 from ostiary.cli.output import PLAIN, Out, say
+from ostiary.governance.registrar import singular
 
 Words = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
@@ -38,13 +39,14 @@ def register(plural: str, name: str, body: dict[str, Any], out: Any, *, why: str
     """Send what is to be registered; fields not given are left out."""
     sent = {key: value for key, value in body.items() if value not in (None, "", False)}
     found = Client.of_place().put(f"/v1/{plural}/{segment(name)}", sent, why=why, only_new=not replace)
-    out.done(f"{plural.removesuffix('s')} `{name}` is registered", found)
+    out.done(f"{singular(plural)} `{name}` is registered", found)
 
 
 models = registry_app("model", "models", ("name", "provider", "url", "accepts", "trust", "rate"), "Model endpoints.")
 servers = registry_app("server", "servers", ("name", "url", "command", "trust", "labels"), "MCP servers.")
 apis = registry_app("api", "apis", ("name", "url", "methods", "rate"), "External HTTP APIs.")
 sources = registry_app("source", "sources", ("name", "declaration"), "Data sources.")
+directories = registry_app("directory", "directories", ("name", "kind", "values", "tool", "field"), "Trusted lists of values.")
 groups = registry_app("group", "groups", ("name", "tools"), "Named sets of tools, and of people and agents.")
 zones = registry_app(
     "zone", "zones", ("name", "agents", "users", "servers", "models", "apis", "sources"), "Zones: parts of the company kept apart."
@@ -164,6 +166,17 @@ def refresh(*, out: Out = PLAIN) -> int:
 servers.command("ostiary.cli.profiles:profile", name="profile")
 
 
+@directories.command(name="refresh")
+def refresh_directories(*, out: Out = PLAIN) -> int:
+    """Read every directory that comes from a connected source now. Exits 1 when one could not be read: its values are untrusted."""
+    failures = Client.of_place().post("/v1/directories/refresh", None)["failures"]
+    if out.json:
+        out.one({"failures": failures})
+    for name, why in failures.items() if not out.json else ():
+        say(f"directory `{name}` could not be read, its values are untrusted: {why}")
+    return 1 if failures else 0
+
+
 @apis.command(name="register")
 def register_api(
     name: str,
@@ -232,3 +245,34 @@ def register_zone(
     """
     body = {"users": user, "agents": agent, "servers": server, "models": model, "apis": api, "sources": source}
     register("zones", name, body, out, why=why, replace=replace)
+
+
+@directories.command(name="register")
+def register_directory(
+    name: str,
+    *,
+    kind: str,
+    value: Words = None,
+    tool: str = "",
+    field: str = "",
+    why: str = "",
+    replace: Flag = False,
+    out: Out = PLAIN,
+) -> None:
+    """Register a trusted directory: what is in it may decide where an effect goes, whoever asked for it.
+
+    Parameters
+    ----------
+    kind:
+        What its values are: `payees`, `contacts`, `repositories`, `channels` …
+    value:
+        One value; repeat for several.
+    tool:
+        Read the values from this tool's answers instead, as `crm/list_contacts`.
+    field:
+        The field of the answers, as `items.email`; the tool's confirmed profile must vouch for it.
+    replace:
+        Change one that is registered already.
+    """
+    source = {"tool": tool, "field": field} if tool or field else None
+    register("directories", name, {"kind": kind, "values": value, "from": source}, out, why=why, replace=replace)

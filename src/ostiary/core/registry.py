@@ -220,6 +220,21 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedDirectory:
+    """A list of values that may decide where an effect goes: payees, contacts, repositories, channels.
+
+    Either `values` are listed, or they are read from what a tool vouches for: `field` of the answers of `tool` (`crm/contacts`).
+    """
+
+    name: str
+    kind: str = ""
+    """What people call its values: `payees`, `contacts` …"""
+    values: tuple[str, ...] = ()
+    tool: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """A part of the company kept apart from the rest: entering it needs a policy that names it (R-P5).
 
@@ -261,6 +276,7 @@ class Registry:
     apis: Mapping[str, Api] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     zones: Mapping[str, Zone] = field(default_factory=dict)
+    directories: Mapping[str, TrustedDirectory] = field(default_factory=dict)
     pins: Mapping[str, Pin] = field(default_factory=dict)
     """By the name of their server."""
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from ostiary.core.errors import InvalidConfig
 from ostiary.core.ids import is_name
-from ostiary.core.registry import Agent, Profile, Registry, Server, User, Zone
+from ostiary.core.registry import Agent, Profile, Registry, Server, User
 from ostiary.core.subject import Status
-from ostiary.governance import checklist
+from ostiary.governance import checklist, references
 from ostiary.governance.registrar import NOUNS, Registered, RegistryChange, plain
 from ostiary.governance.shapes import SHAPES, ZONED, Fields, prompt_path
 from ostiary.governance.strict_yaml import Node, parse
@@ -123,7 +123,7 @@ def plan(
     ]
     changes += _pruned(wanted, registry) if prune else []
     after = preview(registry, changes)
-    _check_references(declared, after)
+    references.check(declared.things, declared.places, after)
     policies = declared.policies if declared.policies is not None and dict(declared.policies) != dict(current) else None
     judged = policies if policies is not None else current
     changes = [_activated(change, after, registry, judged, is_recording=is_recording) for change in changes]
@@ -151,7 +151,7 @@ def settle(noun: str, name: str, node: Node, registry: Registry) -> Registered:
         _check_name_is_free(name, node, registry)
     value = _settle(SHAPES[noun](name, node), getattr(registry, noun).get(name))
     after = preview(registry, [RegistryChange(noun, name, value)])
-    _check_references(Declared({noun: {name: value}}, {(noun, name): node}, None), after)
+    references.check({noun: {name: value}}, {(noun, name): node}, after)
     return value
 
 
@@ -349,53 +349,3 @@ def _notes(changes: list[RegistryChange], after: Registry, policies: Mapping[str
             elif agent.status is not Status.ACTIVE:
                 notes.append(f"agent `{agent.name}` is {agent.status.value} and will not run until ostiary agent activate {agent.name}")
     return tuple(notes)
-
-
-def _check_references(declared: Declared, after: Registry) -> None:
-    for (noun, name), node in declared.places.items():
-        value = declared.things[noun][name]
-        if isinstance(value, Agent):
-            _must_exist(node, "owner", value.owner, noun="users", known=_active_users(after), what=f"agent `{name}`")
-            if value.model:
-                _must_exist(node, "model", value.model, noun="models", known=set(after.models), what=f"agent `{name}`")
-            for server in value.servers:
-                _must_exist(node, "servers", server, noun="servers", known=set(after.servers), what=f"agent `{name}`")
-        if isinstance(value, Agent | User):
-            for group in sorted(value.groups):
-                _must_exist(node, "groups", group, noun="groups", known=set(after.groups), what=f"`{name}`")
-        if isinstance(value, Zone):
-            _check_zone(node, value, after)
-    for group_name, group_value in declared.things.get("groups", {}).items():
-        for tool in sorted(getattr(group_value, "tools", ())):
-            server = tool.partition("/")[0]
-            _must_exist(
-                declared.places["groups", group_name],
-                "tools",
-                server,
-                noun="servers",
-                known=set(after.servers),
-                what=f"group `{group_name}`",
-            )
-
-
-def _check_zone(node: Node, zone: Zone, after: Registry) -> None:
-    """Everything in a zone is registered, and stands in no other: two answers to where it is would be none."""
-    for noun in ZONED:
-        for member in sorted(getattr(zone, noun)):
-            _must_exist(node, noun, member, noun=noun, known=set(getattr(after, noun)), what=f"zone `{zone.name}`")
-            for other in after.zones.values():
-                if other.name != zone.name and member in getattr(other, noun):
-                    place = node.value.get(noun, node) if isinstance(node.value, dict) else node
-                    place.refuse(
-                        f"`{member}` stands in zone `{other.name}` and in zone `{zone.name}`", remedy="leave it in one, or in none"
-                    )
-
-
-def _active_users(registry: Registry) -> set[str]:
-    return {user.name for user in registry.users.values() if user.status is not Status.RETIRED}
-
-
-def _must_exist(node: Node, key: str, name: str, *, noun: str, known: set[str], what: str) -> None:
-    if name not in known:
-        place = node.value.get(key, node) if isinstance(node.value, dict) else node
-        place.refuse(f"{key} of {what}: there is no `{name[:64]}` in {noun}{nearest(name, known)}")

@@ -13,7 +13,7 @@ from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import Conflict, InvalidConfig
 from ostiary.core.ids import is_name, new_id
 from ostiary.core.ports import Change, Ledger, StateStore
-from ostiary.core.registry import Agent, Api, Card, Group, Model, Pin, Registry, Server, Source, Tool, User, Zone
+from ostiary.core.registry import Agent, Api, Card, Group, Model, Pin, Registry, Server, Source, Tool, TrustedDirectory, User, Zone
 
 NOUNS: dict[str, type] = {
     "users": User,
@@ -26,11 +26,12 @@ NOUNS: dict[str, type] = {
     "apis": Api,
     "sources": Source,
     "zones": Zone,
+    "directories": TrustedDirectory,
     "pins": Pin,
 }
 """What is registered, by the name of its mapping in `Registry`."""
 
-Registered = User | Group | Agent | Model | Server | Tool | Card | Api | Source | Zone | Pin
+Registered = User | Group | Agent | Model | Server | Tool | Card | Api | Source | Zone | TrustedDirectory | Pin
 Subscriber = Callable[[Registry], Awaitable[object] | None]
 
 
@@ -104,11 +105,16 @@ class Registrar:
             at_ns=self._clock.now_ns(),
             user=by,
             verb=verb,
-            action=f"{verb}_{change.noun.removesuffix('s')}",
+            action=f"{verb}_{singular(change.noun)}",
             resource=change.noun if is_person else f"{change.noun}/{change.name}",
             on_behalf_of=(change.name,) if is_person else (),
             parts=tuple(parts),
         )
+
+
+def singular(noun: str) -> str:
+    """Return what one thing of a noun is called: `servers` → `server`, `directories` → `directory`."""
+    return noun.removesuffix("ies") + "y" if noun.endswith("ies") else noun.removesuffix("s")
 
 
 def plain(value: Registered | None) -> Any:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ostiary.core.errors import InvalidAction
 from ostiary.core.ids import is_name
-from ostiary.core.registry import A2a, Agent, Api, Group, Model, Profile, Server, Source, User, Zone
+from ostiary.core.registry import A2a, Agent, Api, Group, Model, Profile, Server, Source, TrustedDirectory, User, Zone
 from ostiary.governance.addresses import url_problem
 from ostiary.governance.strict_yaml import Node, kind_of
 from ostiary.identity.scopes import parse_scopes
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 MAX_TEXT = 4096
 MAX_LIST = 1000
+MAX_VALUE = 256
 MAX_PRICE = 1_000_000
 RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]\Z")
 WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
@@ -375,6 +376,27 @@ def zone(name: str, node: Node) -> Zone:
     return Zone(name, **{noun: frozenset(fields.names(noun)) for noun in ZONED})
 
 
+def directory(name: str, node: Node) -> TrustedDirectory:
+    """Return the declared trusted directory: values listed, or the field of a tool's answers they are read from."""
+    fields = Fields(f"directory `{name}`", node, "kind values from")
+    if fields.has("values") == fields.has("from"):
+        node.refuse(f"directory `{name}` needs either `values` or `from`")
+    tool = field = ""
+    if fields.has("from"):
+        inner = Fields(f"`from` of directory `{name}`", fields.at("from"), "tool field")
+        tool, field = inner.text("tool", is_required=True), inner.text("field", is_required=True)
+        if TOOL.match(tool) is None or PATH.match(field) is None:
+            fields.at("from").refuse(f"`from` of directory `{name}` must be a `tool` as `server/tool` and a `field` as a dotted path")
+    values = tuple(value.strip() for value in fields.texts("values"))
+    for value in values:
+        if not value or len(value) > MAX_VALUE or not value.isprintable():
+            fields.at("values").refuse(f"a value of directory `{name}` must have 1 to {MAX_VALUE} printable characters")
+    kind = fields.text("kind", is_required=True)
+    if WORD.match(kind) is None:
+        fields.at("kind").refuse(f"`kind` of directory `{name}` must be one lower-case word, as `payees`")
+    return TrustedDirectory(name, kind, values, tool, field)
+
+
 SHAPES: dict[str, Read] = {
     "users": user,
     "groups": group,
@@ -384,5 +406,6 @@ SHAPES: dict[str, Read] = {
     "apis": api,
     "sources": source,
     "zones": zone,
+    "directories": directory,
 }
 """How each noun of the registry is read."""

@@ -6,10 +6,10 @@ from typing import Final
 READ: Final = frozenset({"list", "show"})
 REGISTER: Final = READ | {"register", "change", "retire"}
 NOUNS: Final = frozenset(
-    {"mine", "user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "session", "key", "operator", "policy", "approval",
-     "audit", "map", "notice", "secret", "settings", "registry"}
+    {"mine", "user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "directory", "session", "key", "operator",
+     "policy", "approval", "audit", "map", "notice", "secret", "settings", "registry"}
 )  # fmt: skip
-_REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source", "zone")
+_REGISTRY: Final = ("user", "group", "agent", "model", "server", "tool", "api", "source", "zone", "directory")
 
 GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
     # Runs the gateway: registers and wires. Reads no sealed records, approves nothing, writes no policy.
@@ -17,6 +17,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
         **dict.fromkeys(_REGISTRY, REGISTER),
         "agent": REGISTER | {"check", "activate", "key", "reach"},
         "server": REGISTER | {"refresh", "profile", "repin"},
+        "directory": REGISTER | {"refresh"},
         "tool": REGISTER | {"accept"},
         "user": REGISTER | {"password", "link", "reach"},
         "registry": READ | {"apply"},

@@ -1,6 +1,6 @@
 """The information flow of every session: origins for each action, labels and values from each answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,18 +8,18 @@ from typing import Any
 from ostiary.core.action import Action, Boundary, Origins
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
-from ostiary.core.registry import Profile, Registry, Server
+from ostiary.core.registry import Profile, Server
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.fields import fields_of
+from ostiary.provenance.directories import Directories
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
 from ostiary.provenance.meaning import Meanings
 from ostiary.provenance.profile import is_naming
 from ostiary.provenance.showing import Shown, shown
-from ostiary.provenance.store import Source
 from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
 
@@ -30,7 +30,6 @@ MAX_SHOWN = 40
 """Longest name of an object, in characters, that the place of a value is told with."""
 PLAN = Lent("an approved plan", "plan")
 UNASKED = "a deed nobody asked for"
-DIRECTORY = Source("directory", "the registered users")
 
 
 class Provenance:
@@ -40,7 +39,7 @@ class Provenance:
         self._source = registry
         self._max_sessions = max_sessions
         self._flows: dict[str, Flow] = {}
-        self._listed: tuple[Registry | None, Mapping[str, Source]] = (None, {})
+        self.directories = Directories()
         self._meanings = Meanings()
         self._answers = 0
         self._changed: Callable[[str], None] = _nobody
@@ -56,7 +55,7 @@ class Provenance:
         properties = self._meanings.properties(tool)
         server = _server_of(action)
         tracer = Tracer(
-            flow.index, self._directory(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
+            flow.index, self.directories.of(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
         )
         origins: dict[str, str] = {}
         control: dict[str, str] = {}
@@ -283,11 +282,6 @@ class Provenance:
         agent = self._source.registry.agents.get(session.subject.actor.name)
         if session.subject.user is None and agent is not None and agent.purpose == session.purpose:
             hear(flow.index, session.purpose, opened_at=session.opened_at)
-
-    def _directory(self, registry: Registry) -> Mapping[str, Source]:
-        if self._listed[0] is not registry:
-            self._listed = (registry, {f"e:{user.email.lower()}": DIRECTORY for user in registry.users.values() if user.email})
-        return self._listed[1]
 
 
 def _mend(tracer: Tracer, given: Mapping[str, Any], origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
