@@ -121,13 +121,8 @@ async def open_gateway(
         approvals = Approvals(people.backing, url=_approval_url(settings, url), stewards=_stewards(settings))
         http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
         closing.push_async_callback(http.close)
-        provenance = Provenance(registrar)
         people.sessions.on_end(controls.drop)
-        people.sessions.on_end(provenance.forget)
-        flows = FlowKeeper(base.store, provenance, people.sessions.is_over)
-        await flows.start()
-        closing.push_async_callback(flows.stop)
-        people.sessions.on_delegate(provenance.inherit)
+        provenance, flows = await _information_flow(closing, base.store, registrar, people.sessions)
         ports = Ports(
             identity=people.sessions,
             policy=engine,
@@ -145,9 +140,8 @@ async def open_gateway(
         closing.push_async_callback(mcp.close)
         registrar.subscribe(mcp.upstreams.forget_undeclared)
         reader = DirectoryReader(mcp, registrar, provenance, ledger, clock)
-        registrar.subscribe(reader.on_change)
-        reader.start()
         closing.push_async_callback(reader.close)
+        registrar.subscribe(reader.start())
         services = Services(
             settings=settings,
             described=described,
@@ -303,6 +297,18 @@ async def _identity(closing: AsyncExitStack, settings: Settings, backing: Backin
     directory = Directory(backing, record, signer, dev=settings.identity.dev_sign_in)
     closing.callback(directory.close)
     return _People(backing, record, signer, keys, sessions, directory, ControlPlane(keys, record, directory.person))
+
+
+async def _information_flow(
+    closing: AsyncExitStack, store: SqliteStateStore, registrar: Registrar, sessions: Sessions
+) -> tuple[Provenance, FlowKeeper]:
+    provenance = Provenance(registrar)
+    sessions.on_end(provenance.forget)
+    sessions.on_delegate(provenance.inherit)
+    flows = FlowKeeper(store, provenance, sessions.is_over)
+    await flows.start()
+    closing.push_async_callback(flows.stop)
+    return provenance, flows
 
 
 def _session_limits(settings: Settings) -> Limits:

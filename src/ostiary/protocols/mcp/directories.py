@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ostiary.core.canonical import canonical, digest
@@ -44,9 +44,10 @@ class DirectoryReader:
         self.failures: dict[str, str] = {}
         """By name, why a directory could not be read: its values are untrusted meanwhile."""
 
-    def start(self) -> None:
-        """Begin to read, beside everything else."""
+    def start(self) -> Callable[[Registry], None]:
+        """Begin to read, beside everything else; return what to call when the registry changes."""
         self._task = asyncio.get_running_loop().create_task(self._run())
+        return self.on_change
 
     async def close(self) -> None:
         """Stop reading."""
