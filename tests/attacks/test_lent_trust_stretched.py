@@ -174,6 +174,29 @@ async def test_only_the_user_and_security_lend_and_only_in_one_session(tmp_path:
             assert (await client.request("DELETE", mine, params={"name": "77"})).status_code == 404
 
 
+async def test_people_lend_in_sessions_they_lent_and_in_no_others(tmp_path: Path) -> None:
+    """R-B1: `/v1/me`: the person whose rights were lent; somebody else's session is not there, and values are shown to its user."""
+    async with control(tmp_path) as plane:
+        session = await opened(plane)
+        path = f"/v1/me/sessions/{session.id}"
+        for person in ("owner", "carol"):
+            async with plane.client(await plane.key(person, "owner")) as client:
+                for answer in (
+                    await client.get(f"{path}/lent"),
+                    await client.get(f"{path}/flow"),
+                    await client.post(f"{path}/lent", json={"name": "77"}),
+                    await client.request("DELETE", f"{path}/lent", params={"name": "77"}),
+                ):
+                    assert answer.status_code == 404
+        async with plane.client(await plane.key("alice", "owner")) as client:
+            assert (await client.post(f"{path}/lent", json={"name": "77"})).status_code == 201
+            plane.services.provenance.absorb(passage(plane, session, "mail/read", id="77"), text(f"pay {ANN}"))
+            values = (await client.get(f"{path}/flow")).json()["values"]
+            assert {"kind": "e-mail", "value": ANN, "origin": "lent", "source": "77"} in values
+            assert (await client.request("DELETE", f"{path}/lent", params={"name": "77"})).json()["revoked"] is True
+        assert origin(plane, session, ANN) == "untrusted"
+
+
 async def test_an_endorsement_is_for_what_was_shown_in_one_session(tmp_path: Path) -> None:
     """R-G3: values of the unsafe arguments, as the approver read them; another session and another value learn nothing of it."""
     async with control(tmp_path) as plane:

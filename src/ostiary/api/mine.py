@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from ostiary.api.route import After, Caller, Given, Id, Limit, may, router
+from fastapi import Query
+
+from ostiary.api.route import After, Caller, Given, Id, Limit, Why, may, router
 from ostiary.api.services import Services
 from ostiary.api.sessions import (
     EndedView,
@@ -15,6 +17,7 @@ from ostiary.api.sessions import (
     requests_page,
     shown,
 )
+from ostiary.api.trust import FlowView, LendBody, LentPage, LentView, flow_of, lent_view
 from ostiary.core.errors import NotFound
 from ostiary.identity.views import SessionView
 
@@ -47,6 +50,50 @@ async def close_mine(id: Id, services: Given, caller: Annotated[Caller, may("clo
     """End a session you lent, and all that was lent from it; open streams stop at their next piece."""
     _mine(services, caller, id)
     return EndedView(id, await services.sessions.close(id, by=caller.name))
+
+
+@routes.get("/sessions/{id}/flow")
+async def show_my_flow(
+    id: Id,  # noqa: A002
+    services: Given,
+    caller: Annotated[Caller, may("show", "mine", own=True)],
+    why: Why = "",
+) -> FlowView:
+    """Show where each value in a session you lent came from; that you looked is recorded first."""
+    return await flow_of(services, caller, _mine(services, caller, id), why)
+
+
+@routes.get("/sessions/{id}/lent", response_model=LentPage)
+async def list_my_lent(id: Id, services: Given, caller: Annotated[Caller, may("show", "mine", own=True)]) -> dict[str, Any]:  # noqa: A002
+    """List what trust is or was lent to in a session you lent."""
+    _mine(services, caller, id)
+    return {"items": [lent_view(each) for each in services.trust.of(id)], "next": None}
+
+
+@routes.post("/sessions/{id}/lent", status_code=201)
+async def lend_mine(
+    id: Id,  # noqa: A002
+    body: LendBody,
+    services: Given,
+    caller: Annotated[Caller, may("lend", "mine", own=True)],
+) -> LentView:
+    """Lend trust, in a session you lent, to one object or one answer: values read there from now on count as lent."""
+    _mine(services, caller, id)
+    return lent_view(await services.trust.lend(id, body.name, by=caller.name, at=services.clock.now(), reason=body.reason))
+
+
+@routes.delete("/sessions/{id}/lent")
+async def unlend_mine(
+    *,
+    id: Id,  # noqa: A002
+    name: Annotated[str, Query(min_length=1, max_length=256, description="What trust was lent to.")],
+    services: Given,
+    caller: Annotated[Caller, may("unlend", "mine", own=True)],
+    why: Why = "",
+) -> LentView:
+    """Take trust back: it counts no more from the next action on."""
+    _mine(services, caller, id)
+    return lent_view(await services.trust.unlend(id, name, by=caller.name, at=services.clock.now(), reason=why))
 
 
 @routes.get("/requests", response_model=StepUpPage)

@@ -11,6 +11,7 @@ from ostiary.api.route import Body, Caller, Forbidden, Given, Id, Reason, Why, m
 from ostiary.api.services import Services
 from ostiary.api.sessions import reach
 from ostiary.core.errors import NotFound
+from ostiary.identity.views import SessionView
 from ostiary.provenance.flow import Lent
 
 routes = router("sessions")
@@ -94,33 +95,37 @@ async def show_flow(
     why: Why = "",
 ) -> FlowView:
     """Show where each value of a session came from. Values are content: seen by who may reveal it, or by the user; that is recorded first."""
-    view = reach(services, caller, id)
-    session = services.sessions.session(id)
+    return await flow_of(services, caller, reach(services, caller, id), why)
+
+
+async def flow_of(services: Services, caller: Caller, view: SessionView, why: str) -> FlowView:
+    """Return a session's flow as this reader may see it; that values were shown is recorded first."""
+    session = services.sessions.session(view.id)
     if session is None:
         raise NotFound("there is no session of that id that you may see", remedy="ostiary session list")
     is_seeing = caller.operator.can("reveal", "audit") or caller.name == view.user
     if is_seeing:
-        await record(services, caller, "reveal", f"sessions/{id}/flow", why)
+        await record(services, caller, "reveal", f"sessions/{view.id}/flow", why)
     found = services.provenance.shown(session)
     values = [FlowValueView(each.kind, each.value if is_seeing else None, each.origin, each.source) for each in found.values]
     sources = [FlowSourceView(each.name, each.origin, each.values, each.tokens) for each in found.sources]
-    lent = [_view(each) for each in services.trust.of(id)]
+    lent = [lent_view(each) for each in services.trust.of(view.id)]
     state = session.state
-    return FlowView(id, state.integrity.value, sorted(state.labels), found.is_forgetful, sources, values, found.left_out, lent)
+    return FlowView(view.id, state.integrity.value, sorted(state.labels), found.is_forgetful, sources, values, found.left_out, lent)
 
 
 @routes.get("/{id}/lent", response_model=LentPage)
 async def list_lent(id: Id, services: Given, caller: Annotated[Caller, may("show", "session", own=True)]) -> dict[str, Any]:  # noqa: A002
     """List what trust is or was lent to in a session."""
     reach(services, caller, id)
-    return {"items": [_view(each) for each in services.trust.of(id)], "next": None}
+    return {"items": [lent_view(each) for each in services.trust.of(id)], "next": None}
 
 
 @routes.post("/{id}/lent", status_code=201)
 async def lend(id: Id, body: LendBody, services: Given, caller: Annotated[Caller, may("lend", "session", own=True)]) -> LentView:  # noqa: A002
     """Lend trust, for this session, to one object or one answer: values read there from now on count as lent."""
     _own(services, caller, id)
-    return _view(await services.trust.lend(id, body.name, by=caller.name, at=services.clock.now(), reason=body.reason))
+    return lent_view(await services.trust.lend(id, body.name, by=caller.name, at=services.clock.now(), reason=body.reason))
 
 
 @routes.delete("/{id}/lent")
@@ -134,7 +139,7 @@ async def unlend(
 ) -> LentView:
     """Take trust back, whoever lent it: it counts no more from the next action on, here and in sessions lent from this one."""
     _own(services, caller, id)
-    return _view(await services.trust.unlend(id, name, by=caller.name, at=services.clock.now(), reason=why))
+    return lent_view(await services.trust.unlend(id, name, by=caller.name, at=services.clock.now(), reason=why))
 
 
 @routes.post("/{id}/declassify", status_code=204)
@@ -155,5 +160,6 @@ def _own(services: Services, caller: Caller, session_id: str) -> None:
         raise Forbidden("an owner lends trust in their own sessions only", remedy="let the user of the session do it, or security")
 
 
-def _view(lent: Lent) -> LentView:
+def lent_view(lent: Lent) -> LentView:
+    """Return lent trust as people are shown it."""
     return LentView(lent.name, lent.kind, lent.by, lent.at or None, lent.reason, lent.is_revoked)

@@ -104,9 +104,6 @@ def show(
         Why you look, for the record.
     """
     client, path = Client.of_place(), f"{_sessions(mine=mine)}/{segment(id)}"
-    if mine:
-        out.one(_shown(client.get(path), out))
-        return
     if not flow and not mermaid:
         found = _shown(client.get(path), out)
         lent = [each for each in client.get(f"{path}/lent")["items"] if not each["revoked"]]
@@ -122,7 +119,7 @@ def show(
 
 
 @app.command
-def lend(id: str, name: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+def lend(id: str, name: str, *, reason: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """Lend trust, for this session, to one object (`the name, number or address the user gives it`) or one answer (`mail/read id=7`).
 
     Parameters
@@ -132,12 +129,12 @@ def lend(id: str, name: str, *, reason: str = "", out: Out = PLAIN) -> None:  # 
     reason:
         Why, for the record.
     """
-    found = Client.of_place().post(f"/v1/sessions/{segment(id)}/lent", {"name": name, "reason": reason})
+    found = Client.of_place().post(f"{_sessions(mine=mine)}/{segment(id)}/lent", {"name": name, "reason": reason})
     out.done(f"trust is lent to {found['kind']} `{found['name']}`; it counts when it is read from now on", found)
 
 
 @app.command
-def unlend(id: str, name: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
+def unlend(id: str, name: str, *, why: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """Take trust back, whoever lent it, the user's own words too: it counts no more from the next action on.
 
     Parameters
@@ -145,7 +142,7 @@ def unlend(id: str, name: str, *, why: str = "", out: Out = PLAIN) -> None:  # n
     name:
         As `ostiary session show ID` names it.
     """
-    found = Client.of_place().call("DELETE", f"/v1/sessions/{segment(id)}/lent", query={"name": name, "why": why})
+    found = Client.of_place().call("DELETE", f"{_sessions(mine=mine)}/{segment(id)}/lent", query={"name": name, "why": why})
     out.done(f"trust in `{name}` is taken back", found)
 
 

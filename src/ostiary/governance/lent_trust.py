@@ -7,7 +7,7 @@ from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.errors import Conflict, Invalid, InvalidAction, NotFound
 from ostiary.core.ports import RegistrySource
 from ostiary.core.subject import Integrity, Session
-from ostiary.governance.approvals import Approvals, Task, arguments_of
+from ostiary.governance.approvals import APPROVED, Approvals, Task, arguments_of
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.sessions import Sessions
 from ostiary.provenance.asked import deeds_of
@@ -91,7 +91,7 @@ class LentTrust:
         if endorse and not endorsable(task)[endorse]:
             raise InvalidAction(f"there is nothing to endorse as `{endorse}`", remedy=f"ostiary approval show {task_id}")
         voted = await self._approvals.approve(task_id, by=by, reason=reason, endorse=endorse)
-        if endorse and len(voted.votes) >= voted.quorum and {vote.endorses for vote in voted.votes} == {endorse}:
+        if endorse and voted.state(voted.votes[-1].at) == APPROVED and {vote.endorses for vote in voted.votes} == {endorse}:
             await self._endorse(voted, endorse, by, voted.votes[-1].at, reason)
         return voted
 

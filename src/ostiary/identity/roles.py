@@ -81,7 +81,7 @@ GRANTS: Final[dict[str, dict[str, frozenset[str]]]] = {
 
 PERSON: Final = "person"
 """Who signed in for nothing but what they lent themselves."""
-MINE: Final = READ | {"close", "grant", "refuse"}
+MINE: Final = READ | {"close", "grant", "refuse", "lend", "unlend"}
 for _role in (*GRANTS, PERSON):
     GRANTS.setdefault(_role, {})["mine"] = MINE
 

@@ -8,7 +8,7 @@ from typing import Any
 from ostiary.core.action import Action, Boundary, Origins
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
-from ostiary.core.registry import Profile, Server
+from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
