@@ -1,6 +1,6 @@
 """The information flow of every session: origins for each action, labels and values from each answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,8 @@ from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
 from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
-from ostiary.provenance.fields import fields_of
 from ostiary.provenance.directories import Directories
+from ostiary.provenance.fields import fields_of
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend

@@ -15,7 +15,7 @@ from ostiary.core.ports import Ledger, RegistrySource
 from ostiary.core.registry import Registry, TrustedDirectory
 from ostiary.protocols.mcp.door import McpDoor
 from ostiary.protocols.mcp.upstream import SessionLost
-from ostiary.provenance.absorbing import trees
+from ostiary.provenance.answers import trees
 from ostiary.provenance.directories import keys_of_values
 from ostiary.provenance.engine import Provenance
 
