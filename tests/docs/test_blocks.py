@@ -37,7 +37,7 @@ def company() -> Registry:
 
 def test_every_kind_of_block_is_checked_somewhere() -> None:
     found = {match[1] for page in PAGES for match in BLOCK.finditer(page.read_text())}
-    assert found <= {"", "sh", "python", "cedar", "yaml", "toml", "text", "json", "http", "mermaid"}
+    assert found <= {"", "sh", "python", "cedar", "yaml", "toml", "text", "json", "http", "mermaid", "nginx", "ini"}
 
 
 @pytest.mark.parametrize("text", list(blocks("cedar")))

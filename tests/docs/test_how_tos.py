@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.core.errors import CODES
 from ostiary.demo.world import COMPANY, STARTER_PACK, World, declaration, free_port, opened
 from tests.support.model_upstream import KEY
 from tests.support.pages import ROOT, Reader, blocks, environment
@@ -28,11 +30,13 @@ PAGES = [
     if page not in ELSEWHERE and any(block.kind in {"sh", "python"} for block in blocks(page))
 ]
 HOW_TOS = sorted((ROOT / "docs/how-to").glob("*.md"))
-STARTED = ("127.0.0.1:8471", "127.0.0.1:8443")
-"""Where pages have processes of their own listen; here, on free ports."""
 KEYS = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "MAIL_KEY": "mail-key-0123456789"}
 """What a reader has in the environment."""
-EXAMPLES: set[str] = set()
+EXAMPLES = {
+    "docs/how-to/run-in-production.md: useradd --system --home-dir /var/lib/ostiary --shell /usr/sbin/nologin ostiary",
+    "docs/how-to/run-in-production.md: systemctl daemon-reload && systemctl enable --now ostiary",
+    "docs/how-to/run-in-production.md: ostiary version",
+}
 """Page and first line of each command that is not run here. Each needs a machine, a name or an account that a test has not."""
 
 
@@ -56,14 +60,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         world = runner.run(context.__aenter__())
         try:
             provider = runner.run(model_provider(world))
-            yield Company(world, {**outside(world, provider), **{here: f"127.0.0.1:{free_port()}" for here in STARTED}})
+            yield Company(world, outside(world, provider))
         finally:
             runner.run(context.__aexit__(None, None, None))
 
 
 def outside(world: World, provider: str) -> dict[str, str]:
     """Return what stands here for the addresses of the pages: the company's, and the world's beyond it."""
-    stands = {"gateway": 8470, "model": 9001, "mail": 9002, "files": 9003}
+    stands = {"model": 9001, "mail": 9002, "files": 9003}
     return {
         **{f"127.0.0.1:{number}": f"127.0.0.1:{world.ports[name]}" for name, number in stands.items()},
         "https://api.openai.com": provider,
@@ -80,22 +84,38 @@ async def model_provider(world: World) -> str:
     return f"http://127.0.0.1:{world.ports['provider']}"
 
 
-def folder_of(company: Company, place: Path) -> Reader:
-    """Return a reader at the company, in a folder that holds its declaration."""
+def own_machine(folder: Path) -> dict[str, str]:
+    """Return what stands here for the machine of a page that starts a gateway of its own: free ports, folders below ours."""
+    ports = {number: str(free_port()) for number in (443, 8470, 8471)}
+    return {
+        "https://ostiary.company.example:8470": f"https://localhost:{ports[8470]}",
+        "https://ostiary.company.example": f"https://localhost:{ports[443]}",
+        "ostiary.company.example": "localhost",
+        "listen 443": f"listen 127.0.0.1:{ports[443]}",
+        **{f"{before}{port}": before + ports[port] for port in (8470, 8471) for before in ("127.0.0.1:", "port = ", "--port ")},
+        **{f"/{top}/": f"{folder}/{top}/" for top in ("etc", "var/lib")},
+    }
+
+
+def reader(page: Path, company: Company, place: Path) -> Reader:
+    """Return a reader at the company, or at a machine of its own, in a folder that holds the company's declaration."""
     folder = place / "folder"
     shutil.copytree(COMPANY, folder)
     (folder / "starter").mkdir()
     for each in STARTER_PACK.iterdir():
         (folder / "starter" / each.name).write_text(each.read_text())
     declared = declaration(company.world)["environment"]
-    env = {**environment(place / "bin"), **declared, "OSTIARY_DATA": str(company.world.data), **KEYS}
-    return Reader(folder, env, company.places)
+    env = {**environment(place / "bin"), **declared, **KEYS}
+    if any(block.info == "background" and " up " in block.text for block in blocks(page)):
+        return Reader(folder, env, {**company.places, **own_machine(folder)})
+    gateway = {"127.0.0.1:8470": f"127.0.0.1:{company.world.ports['gateway']}"}
+    return Reader(folder, {**env, "OSTIARY_DATA": str(company.world.data)}, {**company.places, **gateway})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_runs_as_written(page: Path, company: Company, tmp_path: Path) -> None:
     company.begin()
-    folder_of(company, tmp_path).read(page)
+    reader(page, company, tmp_path).read(page)
 
 
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
@@ -113,6 +133,25 @@ def test_what_is_not_run_is_listed() -> None:
         if block.info == "example" and block.kind in {"sh", "python"}
     }
     assert shown == EXAMPLES
+
+
+def test_troubleshooting_knows_every_code() -> None:
+    """A reader who has a code finds it: each once, none that there is not."""
+    page = (ROOT / "docs/how-to/troubleshoot.md").read_text().partition("## By code")[2].partition("## By symptom")[0]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(CODES)
+
+
+def test_the_unit_starts_what_the_page_starts(tmp_path: Path) -> None:
+    """The systemd unit runs the command that was tried by hand; systemd finds nothing wrong with it."""
+    shown = list(blocks(ROOT / "docs/how-to/run-in-production.md"))
+    (unit,) = (block.text for block in shown if block.kind == "ini")
+    (by_hand,) = (block.text.strip() for block in shown if block.info == "background")
+    assert f"ExecStart=/opt/ostiary/.venv/bin/{by_hand}\n" in unit
+    if shutil.which("systemd-analyze"):
+        file = tmp_path / "ostiary.service"
+        file.write_text(unit.replace("/opt/ostiary/.venv/bin/ostiary", sys.executable))
+        checked = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
+        assert "ostiary.service" not in checked.stderr, checked.stderr
 
 
 def test_the_readme_shows_what_ci_runs() -> None:

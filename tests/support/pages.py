@@ -8,7 +8,7 @@ What a block's fence says is how it is read:
 | `sh exits N` | typed; its last command ends with that code |
 | `sh background` | started, and stopped at the end of the page; the `text` below it is waited for |
 | `python` | run, with the variables of the shell in its environment |
-| `text` | each line stands in what the last block printed; `…` stands for anything |
+| `text` | each line stands in what the last block printed; `…` stands for anything, any space for any other |
 | KIND FILE | a file of that name |
 | KIND `example` | not run here |
 """
@@ -77,6 +77,7 @@ class Reader:
     places: Mapping[str, str] = field(default_factory=dict)
     printed: Path = Path()
     ran: int = 0
+    _waits: bool = False
     _running: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     def read(self, page: Path) -> None:
@@ -93,7 +94,7 @@ class Reader:
         if block.info == "example":
             return
         if block.is_file:
-            path = self.folder / block.info
+            path = self.folder / self._here(block.info)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         elif block.kind == "text":
@@ -101,7 +102,8 @@ class Reader:
         elif block.is_run:
             self.ran += 1
             self.printed = self.folder / f".printed-{self.ran}"
-            if block.info == "background":
+            self._waits = block.info == "background"
+            if self._waits:
                 self._start(text)
             else:
                 self._type(text if block.kind == "sh" else self._as_command(text), int(block.info.removeprefix("exits ") or 0))
@@ -147,16 +149,17 @@ class Reader:
 
     def _look_for(self, text: str) -> None:
         missing = _missing(text, self.printed.read_text())
-        until = time.monotonic() + (APPEAR_S if self._running else 0)
-        while missing and time.monotonic() < until and all(process.poll() is None for process in self._running):
+        until = time.monotonic() + APPEAR_S
+        while missing and self._waits and time.monotonic() < until and self._running[-1].poll() is None:
             time.sleep(0.05)
             missing = _missing(text, self.printed.read_text())
         assert not missing, f"{missing} is not in:\n{self.printed.read_text()}"
 
 
 def _missing(text: str, printed: str) -> list[str]:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return [line for line in lines if not re.search(r".*".join(map(re.escape, line.split("…"))), printed)]
+    seen = "\n".join(" ".join(line.split()) for line in printed.splitlines())
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    return [line for line in lines if not re.search(r".*".join(re.escape(piece.strip()) for piece in line.split("…")), seen)]
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -24,6 +24,7 @@ from ostiary.policy.explain import explain
 from ostiary.policy.source import Policy, Problem
 from ostiary.policy.store import Activation
 from ostiary.policy.version import PolicyVersion
+from ostiary.provenance.labels import worst
 
 routes = router("policies")
 
@@ -139,7 +140,8 @@ class ExplainBody(Body):
     arguments: dict[str, Any] | None = None
     purpose: Annotated[str, Field(max_length=4096)] = ""
     origins: Annotated[dict[str, str], Field(max_length=100)] = {}
-    control: Annotated[str, Field(max_length=32)] = "user"
+    control: Annotated[str, Field(max_length=32)] = ""
+    """The origin of the control arguments together; the worst of theirs in `origins` when it is not given."""
     labels: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100)] = []
     detected: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100)] = []
 
@@ -245,7 +247,7 @@ async def explain_(body: ExplainBody, services: Given, _: Annotated[Caller, may(
         action=body.action,
         resource=body.resource,
         arguments=body.arguments,
-        origins=Origins(dict(body.origins), body.control),
+        origins=Origins(dict(body.origins), body.control or _control(body, services)),
         state=SessionState(labels=frozenset(body.labels)),
         about=Context(services.clock.now(), detected=frozenset(body.detected)),
         purpose=body.purpose,
@@ -255,6 +257,11 @@ async def explain_(body: ExplainBody, services: Given, _: Annotated[Caller, may(
     made = found.decision
     code, remedy, shadow, watching = (made.code, made.remedy, made.shadow, made.shadow_policies) if made else ("", "", "", ())
     return ExplanationView(found.effect, found.sentence, code, remedy, lines, shadow, list(watching))
+
+
+def _control(body: ExplainBody, services: Services) -> str:
+    tool = services.registrar.registry.tools.get(body.action)
+    return worst(origin for name, origin in body.origins.items() if tool is None or name in tool.profile.control)
 
 
 @routes.post("/apply")

@@ -43,6 +43,7 @@ COMMANDS = {
     "notice": ("notices:app", "What policies asked people to be told about."),
     "secret": ("secrets:app", "Credentials for upstreams, sealed."),
     "operator": ("operators:app", "Keys for this control plane."),
+    "backup": ("backup:backup", "Copy the data directory of a gateway, also while it runs."),
     "doctor": ("doctor:doctor", "What is wrong, and how to mend it."),
     "bench": ("bench:bench", "Our figures on your machine."),
     "version": ("version:version", "Version, engine, formats."),

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ class Agent:
         self._url = url
         self._token = token
         self._model = model
+        self._trusted = ssl.create_default_context() if url.startswith("https:") else False
         self.openai = AsyncOpenAI(base_url=f"{url}/openai/v1", api_key=token, max_retries=0)
 
     async def run(self, prompt: str) -> Run:
@@ -72,7 +74,7 @@ class Agent:
     async def _connected(self) -> AsyncIterator[Client]:
         headers = {"Authorization": f"Bearer {self._token}"}
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http,
+            httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False, verify=self._trusted) as http,
             Client(streamable_http_client(f"{self._url}/mcp", http_client=http)) as tools,
         ):
             yield tools

@@ -195,7 +195,7 @@ class Sessions:
     def list(
         self, *, agent: str | None = None, user: str | None = None, owner: str | None = None, ended: bool = False
     ) -> list[SessionView]:
-        """Return sessions, newest first; `owner` keeps those of a person's own agents."""
+        """Return sessions, newest first; `owner` keeps those of a person's own agents. One of an isolated agent is not ended."""
         views = [self._view(live) for live in self._live.values()]
         agents = self._backing.registry.agents
         owned = {name for name, found in agents.items() if found.owner == owner}
@@ -204,7 +204,7 @@ class Sessions:
                 found
                 for found in views
                 if agent in (None, found.agent) and user in (None, found.user) and (owner is None or found.agent in owned)
-                if ended or found.standing == "open"
+                if ended or found.standing in {"open", "isolated"}
             ),
             key=lambda found: found.id,
             reverse=True,
