@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from ostiary.cli import COMMANDS, run
 from ostiary.core.registry import Registry
@@ -50,6 +51,12 @@ def test_policies_fit_the_vocabulary(text: str) -> None:
 def test_declarations_and_tables_are_read(text: str) -> None:
     if text.startswith("defaults:"):
         assert tables.read(text, "page.yaml")
+        return
+    if "rules:" in text:
+        known = set(re.findall(r"`(ostiary_\w+)`", (ROOT / "docs/reference/metrics.md").read_text()))
+        rules = YAML(typ="safe").load(text)["groups"][0]["rules"]
+        named = {name.removesuffix("_bucket") for rule in rules for name in re.findall(r"ostiary_\w+", rule["expr"])}
+        assert named <= known
         return
     files = {"prompts/invoice.md": "pay", "policies/a.cedar": ""}
     assert read(Bundle({"company.yaml": text}, files, {"NAME": "x"})) is not None

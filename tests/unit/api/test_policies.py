@@ -129,3 +129,16 @@ async def test_entries_come_in_pages(tmp_path: Path) -> None:
             seen += [entry["resource"] for entry in page["items"]]
             after = page["next"]
         assert seen == [f"secrets/s{number}" for number in reversed(range(7))]
+
+
+async def test_explain_counts_where_arguments_come_from(tmp_path: Path) -> None:
+    """R-P5: an origin named for one argument is one for the action, as it is when the action is asked for."""
+    rule = '@id("said-by-the-user") forbid (principal, action, resource) unless { ["user"].contains(context.control.origin) };'
+    async with control(tmp_path) as plane, plane.client("auditor") as client:
+        await plane.register(*company())
+        await plane.services.policies.apply({"a.cedar": PERMIT_OPENING, "b.cedar": rule}, "test", "test")
+        body = {"chain": ["user:alice", "agent:alice-bot"], "action": "generate", "resource": "Model::gpt", "arguments": {"x": 1}}
+        for said, effect in (({}, "allow"), ({"origins": {"x": "user"}}, "allow"), ({"origins": {"x": "untrusted"}}, "deny")):
+            assert (await client.post("/v1/policies/explain", json={**body, **said})).json()["effect"] == effect, said
+        given = {**body, "origins": {"x": "untrusted"}, "control": "user"}
+        assert (await client.post("/v1/policies/explain", json=given)).json()["effect"] == "allow"

@@ -72,6 +72,19 @@ async def test_what_no_session_is_opened_for(ask: dict[str, Any]) -> None:
     await here.stop()
 
 
+async def test_sessions_of_an_isolated_agent_stay_in_sight() -> None:
+    """R-P6: what `restore` would bring back can be found and revoked meanwhile."""
+    here = await identity()
+    opened = await here.opened()
+    here.change(bot=replace(bot(), status=Status.ISOLATED))
+    assert [(each.id, each.standing) for each in here.sessions.list()] == [(opened.session.id, "isolated")]
+    await here.sessions.revoke(opened.session.id, by="dave", reason="incident")
+    assert here.sessions.list() == []
+    here.change(bot=bot())
+    assert here.sessions.standing(opened.session) is not None
+    await here.stop()
+
+
 async def test_a_retired_user_ends_what_they_lent() -> None:
     here = await identity()
     opened = await here.opened()
