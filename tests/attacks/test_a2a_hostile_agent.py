@@ -92,6 +92,15 @@ async def test_a_stream_that_breaks_off_says_no_more_than_came(tmp_path: Path) -
         assert (await here.rpc("planner", "GetTask", {"id": "task-1"})).json()["result"]["status"]["state"] == "TASK_STATE_WORKING"
 
 
+async def test_a_list_says_why_an_agent_cannot_be_asked(tmp_path: Path) -> None:
+    """R-K1: the agent's failure is told as its failure."""
+    agent = RawAgent(lambda request: BEGUN if request["method"] == "SendMessage" else b"junk")
+    async with world(tmp_path, planner=agent) as here:
+        await here.rpc("planner", "SendMessage", message())
+        error = (await here.rpc("planner", "ListTasks", {})).json()["error"]
+        assert (error["code"], error["data"][-1]["code"]) == (-32603, "upstream_failed")
+
+
 async def test_nothing_follows_the_end(tmp_path: Path) -> None:
     """R-K1: a task that is over says nothing more, however long the agent keeps the stream."""
     async with world(tmp_path, planner=RawAgent(lambda _: [BEGUN, ENDED, piece("after the end")])) as here:

@@ -35,8 +35,11 @@ async def _refreshed(records: list[TaskRecord], history: int | None, fetch: Fetc
         async with gate:
             return await fetch(record, history)
 
-    async with asyncio.TaskGroup() as group:
-        running = [group.create_task(one(record)) for record in records]
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(one(record)) for record in records]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
     return [task.result() for task in running]
 
 
