@@ -168,7 +168,7 @@ def _named(forbids: Iterable[Policy], origins: Origins) -> tuple[str, ...]:
 def came_from(name: str, origins: Origins) -> str:
     """Say where an argument came from, and in which answer its value was seen."""
     seen = origins.sources.get(name, "")
-    where = f", seen in the answer of `{seen}`" if "/" in seen else f", seen in {seen}" if seen.startswith("one of") else ""
+    where = f", seen in the answer of `{seen}`" if "/" in seen else f": {seen}" if seen.startswith(("one of", "a deed")) else ""
     return f"`{name}` came {_FROM.get(origins.arguments.get(name, 'untrusted'), 'from elsewhere')}{where}"
 
 
