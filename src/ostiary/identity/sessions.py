@@ -196,19 +196,16 @@ class Sessions:
         self, *, agent: str | None = None, user: str | None = None, owner: str | None = None, ended: bool = False
     ) -> list[SessionView]:
         """Return sessions, newest first; `owner` keeps those of a person's own agents. One of an isolated agent is not ended."""
-        views = [self._view(live) for live in self._live.values()]
         agents = self._backing.registry.agents
         owned = {name for name, found in agents.items() if found.owner == owner}
-        return sorted(
-            (
-                found
-                for found in views
-                if agent in (None, found.agent) and user in (None, found.user) and (owner is None or found.agent in owned)
-                if ended or found.standing in {"open", "isolated"}
-            ),
-            key=lambda found: found.id,
-            reverse=True,
-        )
+        wanted = [
+            live
+            for live in self._live.values()
+            if agent in (None, live.kept.agent) and user in (None, live.kept.user) and (owner is None or live.kept.agent in owned)
+            if ended or not live.kept.ended
+        ]
+        views = [self._view(live) for live in sorted(wanted, key=lambda live: live.kept.id, reverse=True)]
+        return [found for found in views if ended or found.standing in {"open", "isolated"}]
 
     def show(self, session_id: str) -> SessionView:
         """Return one session. Raises NotFound."""

@@ -11,10 +11,14 @@ from ostiary.core.action import Resource
 from ostiary.core.decision import Refusal
 from ostiary.core.errors import LedgerUnavailable, Unavailable
 from ostiary.core.subject import Integrity, Limits, Session, Status
+from ostiary.identity import asking
+from ostiary.identity.keeper import SessionDocument
 from ostiary.identity.lending import Ask
 from ostiary.identity.roster import MAX_CHILDREN
 from ostiary.identity.tokens import acting
 from tests.support.identity import Identity, Memory, bot, calling, company, crashed, identity, presented
+from tests.support.policy import engine
+from tests.support.policy import session as lending
 from tests.support.ports import FixedPolicy
 
 ANYTHING = ("tool:mail/*", "agent:*")
@@ -86,6 +90,34 @@ async def test_lending_on_needs_the_scope_and_a_permit() -> None:
     own = await here.lent_on(opened.session, agent="bot")
     assert [link.name for link in own.session.subject.chain] == ["alice", "bot", "bot"]
     await here.stop()
+
+
+PERMIT = '@id("clerks-delegate") permit (principal in Role::"clerk", action == Action::"delegate", resource == Agent::"helper");'
+HOLD = '@id("ask-first") @approval("finance") forbid (principal, action == Action::"delegate", resource) unless { context has approval };'
+LONG = '@id("not-long") forbid (principal, action == Action::"delegate", resource) when { context.arguments has purpose };'
+
+
+@pytest.mark.parametrize(
+    ("text", "links", "to", "code"),
+    [
+        (PERMIT, ("user:alice", "agent:invoice-bot"), "helper", ""),
+        ("", ("user:alice", "agent:invoice-bot"), "helper", "not_granted"),
+        (PERMIT, ("user:bob", "agent:invoice-bot"), "helper", "not_granted"),
+        (PERMIT, ("user:alice", "agent:helper"), "invoice-bot", "not_granted"),
+        (PERMIT + HOLD, ("user:alice", "agent:invoice-bot"), "helper", "forbidden"),
+        (PERMIT + LONG, ("user:alice", "agent:invoice-bot"), "helper", "forbidden"),
+        ("", ("user:alice", "agent:invoice-bot"), "invoice-bot", ""),
+        (LONG, ("user:alice", "agent:invoice-bot"), "invoice-bot", "forbidden"),
+    ],
+)
+def test_policy_is_asked_for_every_link_above(text: str, links: tuple[str, ...], to: str, code: str) -> None:
+    """R-P1: `delegate` on the agent that gets it, by Cedar; lending to oneself needs no permit, and can be forbidden."""
+    found = asking.delegating(engine(text), lending(*links), child(to), 200.0)
+    assert (found.code if isinstance(found, Refusal) else "") == code
+
+
+def child(agent: str) -> SessionDocument:
+    return SessionDocument("c", agent, "alice", ("tool:mail/read",), "help", 1.0, 2.0, Limits(), "token_exchange", parent="s-1", depth=1)
 
 
 async def test_without_a_policy_engine_nothing_is_lent_on() -> None:
