@@ -209,13 +209,13 @@ async def refuse_request(
     return asked_view(await services.sessions.step_ups.refuse(id, by=caller.name, reason=body.reason))
 
 
-@routes.get("/{id}")
+@routes.get("/{id:hex}")
 async def show_session(id: Id, services: Given, caller: Annotated[Caller, may("show", "session", own=True)]) -> SessionShown:  # noqa: A002
     """Show one session."""
     return shown(reach(services, caller, id))
 
 
-@routes.delete("/{id}")
+@routes.delete("/{id:hex}")
 async def close_session(id: Id, services: Given, caller: Annotated[Caller, may("close", "session", own=True)]) -> EndedView:  # noqa: A002
     """End a session in good order, and all that was lent from it."""
     reach(services, caller, id)
