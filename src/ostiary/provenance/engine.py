@@ -100,7 +100,9 @@ class Provenance:
             brought = carried(server, profile)
             if self._values(flow, passage, server, profile, content):
                 brought |= UNTRUSTED
-        brought |= found(passage.detected) | Label(confidentiality=_demanded(passage))
+        demanded = _demanded(passage)
+        if passage.detected or demanded:
+            brought |= found(passage.detected) | Label(confidentiality=demanded)
         self._keep(session, flow)
         join(session.state, brought)
         flow.label |= brought
