@@ -141,6 +141,26 @@ async def test_what_the_agent_gets_is_a_session_below_the_callers(tmp_path: Path
         gate.set()
 
 
+async def test_a_caller_lends_less_than_it_has(tmp_path: Path) -> None:
+    """R-P2: what the header names, and of that only what the caller has."""
+    gate = asyncio.Event()
+    async with world(tmp_path, planner=SdkAgent(slow(gate))) as here:
+        lent = await here.lend(scopes=("agent:planner", "tool:mail/*"))
+        wanted = {
+            "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "go"}]},
+            "configuration": {"returnImmediately": True},
+        }
+        answer = await here.rpc("planner", "SendMessage", wanted, lent.token, **{"x-ostiary-scopes": "tool:mail/read model:gpt-4o"})
+        assert "result" in answer.json(), answer.text
+        [child] = here.gateway.services.sessions.list(agent="planner")
+        assert child.scopes == ("tool:mail/read",)
+        nothing = await here.rpc("planner", "SendMessage", wanted, lent.token, **{"x-ostiary-scopes": "model:gpt-4o"})
+        assert nothing.json()["error"]["data"][-1]["code"] == "out_of_scope"
+        wrong = await here.rpc("planner", "SendMessage", wanted, lent.token, **{"x-ostiary-scopes": "everything"})
+        assert wrong.json()["error"]["data"][-1]["code"] == "invalid_request"
+        gate.set()
+
+
 async def test_a_held_delegation_waits_for_a_person_and_its_task_does_not(tmp_path: Path) -> None:
     """R-P4: the same message goes through once approved; reading its task asks nobody again."""
     async with world(tmp_path, POLICY + HELD, planner=SdkAgent()) as here:

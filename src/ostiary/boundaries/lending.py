@@ -14,10 +14,10 @@ class SessionLending:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def lend(self, parent: Session, agent: str) -> Lent | Refusal:
-        """Lend all the agent may have of the parent on, for what the parent is for, and no longer than it."""
+    async def lend(self, parent: Session, agent: str, scopes: tuple[str, ...]) -> Lent | Refusal:
+        """Lend what of these scopes parent and agent have, for what the parent is for, and no longer than it."""
         user = parent.subject.user
-        ask = Ask(agent, user.name if user is not None else None, parent.scopes, parent.purpose, method="a2a")
+        ask = Ask(agent, user.name if user is not None else None, scopes, parent.purpose, method="a2a")
         opened = await self._sessions.delegate(parent, ask, is_decided=True)
         return opened if isinstance(opened, Refusal) else Lent(opened.session, opened.token)
 

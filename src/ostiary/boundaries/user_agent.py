@@ -44,8 +44,8 @@ class Lent:
 class Lending(Protocol):
     """Lends sessions on: identity's part of a delegation, after it was decided."""
 
-    async def lend(self, parent: Session, agent: str, /) -> Lent | Refusal:
-        """Lend what the parent has on to an agent, to end with the parent. Raises Unavailable."""
+    async def lend(self, parent: Session, agent: str, scopes: tuple[str, ...], /) -> Lent | Refusal:
+        """Lend these scopes of the parent's on to an agent, to end with the parent. Raises Unavailable."""
         ...
 
     def rejoin(self, child: Session, /) -> None:
@@ -157,8 +157,8 @@ class UserAgent:
 
     async def lend(self, passage: Passage, agent: str) -> Lent | Refusal:
         """Lend the caller's session on to the agent, for a task whose delegation was admitted."""
-        session, _ = passage.acting
-        return await self.lending.lend(session, agent)
+        session, action = passage.acting
+        return await self.lending.lend(session, agent, tuple(action.arguments["scopes"]))
 
     async def perform(self, passage: Passage, execute: Execute, flight: Flight) -> Any | Refusal:
         """Run `execute` for an admitted passage, and return the answer as the caller may see it."""
@@ -176,6 +176,28 @@ class UserAgent:
         if fallen is not None:
             return await self.ended(passage, fallen)
         return await self.pipeline.settle(passage, answered.content, code=answered.code)
+
+    async def told(self, passage: Passage, event: Any, deliver: Callable[[Any], Awaitable[int]]) -> Refusal | None:
+        """Hand an admitted notification of an agent to `deliver` as its reader may see it; recorded once, however it ends."""
+        shaped, refusal = self.pipeline.release(passage, event), None
+        try:
+            if isinstance(shaped, Refusal):
+                refusal = shaped
+            else:
+                with passage.upstream():
+                    passage.upstream_status = await deliver(shaped)
+        except asyncio.CancelledError:
+            refusal = refuse("cancelled", "the gateway is stopping")
+            raise
+        except Exception as error:
+            refusal = refusal_from(error)
+        finally:
+            passage.refusal = refusal
+            content = {"event": None if isinstance(shaped, Refusal) else shaped, "status": passage.upstream_status}
+            code = refusal.code if refusal is not None else ""
+            part = Part("result", canonical(content))
+            await asyncio.shield(self.pipeline.settle(passage, content, code=code, part=part))
+        return refusal
 
     def controls(self, passage: Passage) -> ContentStream:
         """Return the content controls for text of an answer that arrives in pieces."""

@@ -10,6 +10,7 @@ from ostiary.boundaries.user_agent import Answered, Lent, UserAgent
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
+from ostiary.identity.scopes import parse_scopes
 from ostiary.protocols.a2a import errors, messages
 from ostiary.protocols.a2a.catalogue import Catalogue
 from ostiary.protocols.a2a.errors import A2aError, Fault
@@ -24,6 +25,8 @@ log = logging.getLogger("ostiary.a2a")
 
 MAX_TOKENS: Final = 10_000
 """Tasks whose lent token is remembered; a forgotten one is lent again for the next message."""
+SCOPES: Final = "x-ostiary-scopes"
+"""The header by which a caller lends the agent less than it has: scopes, separated by spaces."""
 MAX_CANCELLING: Final = 64
 CANCEL_S: Final = 10.0
 VERBS: Final = {
@@ -111,9 +114,11 @@ class Operations:
     async def begin_message(self, exchange: Exchange) -> TaskRecord | Refusal | None:
         """Admit a message and find its agent; returns the task it continues, or None for a new one."""
         message = exchange.request.params["message"]
-        exchange.passage.action = self.enforcement.delegate(
-            exchange.session, exchange.agent, messages.arguments_of(exchange.request.params)
-        )
+        arguments = messages.arguments_of(exchange.request.params)
+        narrowed = exchange.call.headers.get(SCOPES, "").split()
+        if narrowed:
+            arguments["scopes"] = list(parse_scopes(narrowed))
+        exchange.passage.action = self.enforcement.delegate(exchange.session, exchange.agent, arguments)
         if message["role"] != "ROLE_USER":
             raise A2aError(
                 errors.INVALID_PARAMS, "`message.role` must be ROLE_USER", (errors.violation("message.role", "must be ROLE_USER"),)

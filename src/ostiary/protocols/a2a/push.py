@@ -8,10 +8,8 @@ from hmac import compare_digest
 from secrets import token_urlsafe
 from typing import Any, Final
 
-from ostiary.boundaries.flight import Flight
 from ostiary.boundaries.tasks import MAX_CONFIGS, PushConfig, TaskRecord, Tasks
-from ostiary.boundaries.user_agent import Answered, UserAgent
-from ostiary.core.action import Action
+from ostiary.boundaries.user_agent import UserAgent
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.pipeline import Passage
@@ -178,35 +176,32 @@ class Pushes:
     async def _deliver(self, passage: Passage, agent: str, config: PushConfig, event: dict[str, Any]) -> None:
         session, _ = passage.acting
 
-        async def execute(_: Action) -> Answered:
-            renamed = messages.renamed(event, lambda theirs: self._tasks.context_from(session.id, agent, theirs))
-            shaped = self._enforcement.pipeline.release(passage, renamed)
-            if isinstance(shaped, Refusal):
-                return Answered({"error": shaped.detail}, code=shaped.code)
-            status = await self._send(agent, config, shaped)
-            return Answered({"event": shaped, "status": status}, code="" if 200 <= status < 300 else "upstream_failed", status=status)
-
+        renamed = messages.renamed(event, lambda theirs: self._tasks.context_from(session.id, agent, theirs))
         async with self._locks.setdefault(config.id, asyncio.Lock()):
-            outcome = await self._enforcement.perform(passage, execute, Flight(self._enforcement.pipeline, passage))
-        if isinstance(outcome, Refusal):
-            log.warning("a notification of agent %s was not delivered: %s", agent, outcome.detail)
+            refusal = await self._enforcement.told(passage, renamed, lambda shaped: self._send(session, agent, config, shaped))
+        if refusal is not None:
+            log.warning("a notification of agent %s was not delivered: %s", agent, refusal.detail)
         state, _ = messages.status_of(event)
         if messages.is_terminal(state):
             self._locks.pop(config.id, None)
 
-    async def _send(self, agent: str, config: PushConfig, event: Any) -> int:
-        """Post an event to the caller; the place is looked up again each time. Raises UpstreamUnavailable when nobody takes it."""
+    async def _send(self, session: Session, agent: str, config: PushConfig, event: Any) -> int:
+        """Post an event to the caller; place and session are looked at again each time. Raises UpstreamUnavailable when nobody takes it."""
         status = 0
         for wait_s in ATTEMPTS_S:
             await asyncio.sleep(wait_s)
+            if not self._enforcement.stands(session):
+                raise UpstreamUnavailable("the session that wanted to hear of it is over")
             known = self._enforcement.known(agent)
             a2a = known.a2a if not isinstance(known, Refusal) else None
             place = place_of(config.url, a2a.push) if a2a is not None else ""
             if a2a is None or not place:
                 raise UpstreamUnavailable("notifications may not be sent there any more")
             status = await self._post(config, event, unsafe_plaintext=a2a.unsafe_plaintext, only_public=is_named(place))
-            if 200 <= status < 300 or 400 <= status < 500:
+            if 200 <= status < 300:
                 return status
+            if 400 <= status < 500:
+                break
         raise UpstreamUnavailable(f"the caller did not take the notification ({status or 'not reached'})")
 
     async def _post(self, config: PushConfig, event: Any, *, unsafe_plaintext: bool, only_public: bool) -> int:
