@@ -270,6 +270,21 @@ def test_an_end_stops_the_next_action(gateway: Outside, end: str, undo: str, sta
         assert gateway.run(*undo.split(), of).returncode == 0
 
 
+def test_values_are_lent_refused_and_granted_over_mcp(gateway: Outside) -> None:
+    """R-B1: a call with another value than lent is refused with a request, which an operator sees as a difference and grants."""
+    session = gateway.session("tool:vault/tell?text=tidy*")
+    assert gateway.outcome(session["token"], "vault", "tell", text="tidy up") == "done"
+    problem = gateway.call(session["token"], "vault", "tell", text="burn it")["error"]["data"]
+    assert (problem["code"], "`text`" in problem["detail"]) == ("out_of_scope", True)
+    (asked,) = [row for row in gateway.rows("session", "requests") if row["session"] == session["id"]]
+    assert asked["adds"] == ["tool:vault/tell?text=burn%20it"]
+    assert asked["id"] in problem["remedy"]
+    assert gateway.run("session", "grant", asked["id"], "--reason", "fine").returncode == 0
+    assert gateway.run("session", "grant", asked["id"]).returncode == 1
+    assert gateway.outcome(session["token"], "vault", "tell", text="burn it") == "done"
+    assert gateway.outcome(session["token"], "vault", "tell", text="burn all") == "out_of_scope"
+
+
 def test_token_exchange_lends_both_rights_or_nothing(gateway: Outside) -> None:
     """SURFACE, `/oauth/token`: RFC 8693, user token and agent proof, scopes and purpose; RFC 9068 claims."""
     assert gateway.run("user", "password", "carol", stdin="correct horse battery staple\n").returncode == 0
