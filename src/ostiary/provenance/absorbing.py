@@ -102,7 +102,7 @@ class Absorber:
         else:
             self._records([tree], self.fields.root, inherited=self.is_named, depth=0)
 
-    def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int) -> None:
+    def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int, is_pointed: bool = False) -> None:
         """Learn from the objects of one list; those the user named by a key that few of them share are believed.
 
         In a list inside an object the user named, all are, unless the user named some of them apart.
@@ -117,13 +117,15 @@ class Absorber:
             self._collect(item, step, own, nested, depth)
             taken.append((own, nested))
         named, pointed = self._meant(taken, inherited=inherited)
+        if is_pointed and not any(named) and len(taken) <= MAX_POINTED:
+            pointed = frozenset(range(len(taken)))
         for number, (own, nested) in enumerate(taken):
             self._learn(own, named=named[number])
             if number in pointed:
                 self._point(own)
                 self._measure(own)
             for inner, where in nested:
-                self._records(inner, where, inherited=named[number], depth=depth + 1)
+                self._records(inner, where, inherited=named[number], depth=depth + 1, is_pointed=number in pointed and not own)
 
     def _meant(self, taken: Taken, *, inherited: bool) -> tuple[list[bool], set[int] | frozenset[int]]:
         """Say which records of a list the user named, and which others the user only pointed at."""

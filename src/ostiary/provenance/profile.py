@@ -108,6 +108,10 @@ MAX_NESTED = 4
 """How deep in an argument references of its schema are followed."""
 
 
+_FIELDS = _IDENTIFIER | _TARGETS | NAMING | _COUNTS | _PAYLOAD | frozenset("dob birthdate birthday age gender type kind status state city zip".split())
+"""How names of fields end."""
+
+
 @lru_cache(maxsize=4096)
 def is_identifier(name: str) -> bool:
     """Say whether an argument or field by this name holds the number or code of a thing."""
@@ -125,6 +129,13 @@ def is_naming(name: str) -> bool:
 def is_prose(name: str) -> bool:
     """Say whether a field by this name holds what somebody wrote."""
     return bool((_PAYLOAD - _TITLES).intersection(parts(name)[-1:]))
+
+
+@lru_cache(maxsize=4096)
+def is_field(key: str) -> bool:
+    """Say whether a key of an object that the schema leaves open is the name of a field, and so structure, not a value somebody chose."""
+    words = parts(key)
+    return bool(words) and key.isidentifier() and key[:1].islower() and not _FIELDS.isdisjoint(words[-1:])
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from typing import Any
 from ostiary.provenance import forms
 from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
-from ostiary.provenance.profile import decides, is_count, is_identifier, is_payload
+from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_payload
 from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
@@ -336,7 +336,7 @@ def leaves(name: str, value: Any, schema: Mapping[str, Any], depth: int = 0) -> 
             return
         properties = _mapping(schema.get("properties"))
         for key, item in value.items():
-            if key not in properties:
+            if key not in properties and (properties or not isinstance(key, str) or not is_field(key)):
                 yield Leaf(key, name, {})
             yield from leaves(str(key), item, _mapping(properties.get(key)), depth + 1)
     elif isinstance(value, list | tuple):
