@@ -131,6 +131,9 @@ class WireDoor:
     wire: "Wire"
     suite: Suite
     token: str
+    session: str
+    waiting: list[str] = field(default_factory=list)
+    """Held actions that nobody has answered."""
 
     def make(self, call: Call, *, says_yes: bool = False) -> Made:
         """Make a call through the gateway; a person who is asked uses the approvals API."""
@@ -139,8 +142,12 @@ class WireDoor:
             return Made(answer)
         data = refusal.get("data") or {}
         stopped = ", ".join(sorted(one["argument"] for one in data.get("arguments") or ())) or str(refusal.get("message", ""))[:160]
-        approval = (data.get("approval") or {}).get("id")
-        if says_yes and approval:
+        approval = str((data.get("approval") or {}).get("id", ""))
+        if says_yes and not approval:
+            raise RuntimeError(f"refused, and nobody can be asked: {refusal}")
+        if approval and not says_yes:
+            self.waiting.append(approval)
+        if says_yes:
             self.wire.approve(self.suite, approval)
             answer, again = self._call(call)
             if answer is None:
@@ -175,7 +182,7 @@ class Wire:
     key: str
     tools: dict[str, Tools]
     lines: dict[str, Line] = field(default_factory=dict)
-    last: dict[str, str] = field(default_factory=dict)
+    last: dict[str, WireDoor] = field(default_factory=dict)
     """The session that is open for each suite."""
 
     def operate(self, suite: str, method: str, path: str, body: Any) -> Any:
@@ -189,12 +196,18 @@ class Wire:
         """Return a new session; the suite's tools work on `world` from now on."""
         self.tools[suite.name].world = world
         scopes = [f"tool:{server}/*" for server in suite.company.servers]
-        if last := self.last.pop(suite.name, ""):
-            self.operate(suite.name, "DELETE", f"/v1/sessions/{last}", None)
+        if last := self.last.pop(suite.name, None):
+            self.end(last)
         body = {"agent": "assistant", "user": "user", "scopes": scopes, "purpose": words}
         opened = self.operate(suite.name, "POST", "/v1/sessions", body)
-        self.last[suite.name] = opened["id"]
-        return WireDoor(self, suite, opened["token"])
+        self.last[suite.name] = door = WireDoor(self, suite, opened["token"], opened["id"])
+        return door
+
+    def end(self, door: WireDoor) -> None:
+        """End a session: the person says no to what was still held, and the token is worth nothing."""
+        for approval in set(door.waiting):
+            self.operate(door.suite.name, "POST", f"/v1/approvals/{approval}/deny", {"reason": "the user asked for something else"})
+        self.operate(door.suite.name, "DELETE", f"/v1/sessions/{door.session}", None)
 
     def approve(self, suite: Suite, approval: str) -> None:
         """Say yes, as the person who knows what the user wants."""

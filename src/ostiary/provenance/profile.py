@@ -108,7 +108,14 @@ MAX_NESTED = 4
 """How deep in an argument references of its schema are followed."""
 
 
-_FIELDS = _IDENTIFIER | _TARGETS | NAMING | _COUNTS | _PAYLOAD | frozenset("dob birthdate birthday age gender type kind status state city zip".split())
+_FIELDS = (
+    _IDENTIFIER
+    | _TARGETS
+    | NAMING
+    | _COUNTS
+    | _PAYLOAD
+    | frozenset("dob birthdate birthday age gender type kind status state city zip".split())
+)
 """How names of fields end."""
 
 
