@@ -33,6 +33,9 @@ HOW_TOS = sorted((ROOT / "docs/how-to").glob("*.md"))
 KEYS = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "MAIL_KEY": "mail-key-0123456789"}
 """What a reader has in the environment."""
 EXAMPLES = {
+    "docs/how-to/a2a.md: ostiary agent card planner",
+    'docs/how-to/lend-trust.md: ostiary approval approve $TASK --reason "a known supplier" --endorse values   # these values, for the rest of the session',
+    'docs/how-to/mcp.md: ostiary server repin mail --why "the vendor announced a new key"',
     "docs/how-to/run-in-production.md: useradd --system --home-dir /var/lib/ostiary --shell /usr/sbin/nologin ostiary",
     "docs/how-to/run-in-production.md: systemctl daemon-reload && systemctl enable --now ostiary",
     "docs/how-to/run-in-production.md: ostiary version",
