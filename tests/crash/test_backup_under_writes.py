@@ -51,8 +51,8 @@ def written(tmp_path: Path) -> Iterator[Path]:
             assert process.stdout.readline() == b"ready\n"
             if command[0] == "-m":
                 assert process.stdout.readline()
-                drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
-                stack.callback(drain.wait)
+                drain = stack.enter_context(subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL))
+                stack.callback(drain.kill)
         yield data
 
 
