@@ -191,7 +191,8 @@ class ValueIndex:
 
     def shares_no_word(self, text: str) -> bool:
         """Say, quickly, that no word of a text stands in the user's own words."""
-        return self._vocabulary.isdisjoint((text.lower() if text.isascii() else fold(text)).split())
+        folded = text.lower() if text.isascii() else fold(text)
+        return self._vocabulary.isdisjoint(folded.split()) if " " in folded else folded not in self._vocabulary
 
     def said(self, text: str) -> bool:
         """Say whether a text stands, whole and word by word, in the user's own words, and names something.
