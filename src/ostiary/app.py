@@ -103,108 +103,89 @@ async def open_gateway(
     """
     async with AsyncExitStack() as closing:
         base = await _foundation(closing, settings, data)
-        ledger, clock = base.ledger, base.clock
-        registrar = Registrar(base.store, ledger, clock, settings.identity.trust_domain)
-        secrets = SealedSecrets(base.store, ledger, clock)
-        metrics = _metrics(ledger)
-        observed = Observed(base.reader, base.store)
-        closing.push_async_callback(observed.stop)
-        observed.start()
-        notices = Notices(clock.now, metrics.notice)
-        controls = ControlSet(registrar, clock.now_ns, _control_options(settings), notify=notices)
-        engine = PolicyEngine(Means(controls.obligations, controls.classes), clock_ns=clock.now_ns)
-        policies = PolicyStore(base.store, ledger, clock.now_ns, engine)
-        policies.start(registrar.registry)
-        registrar.subscribe(policies.refresh)
-        people = await _identity(closing, settings, Backing(base.store, ledger, clock, registrar), engine, url)
+        metrics = _metrics(base.ledger)
+        judge = _judge(base, settings, metrics)
+        people = await _identity(closing, settings, base.backing, judge.engine, url)
         is_first_run = await people.control.bootstrap(data / OPERATOR_KEY)
-        approvals = Approvals(people.backing, url=_approval_url(settings, url), stewards=_stewards(settings))
-        http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
-        closing.push_async_callback(http.close)
-        people.sessions.on_end(controls.drop)
-        provenance, flows = await _information_flow(closing, base.store, registrar, people.sessions)
+        approvals = Approvals(base.backing, url=_approval_url(settings, url), stewards=_stewards(settings))
+        people.sessions.on_end(judge.controls.drop)
+        provenance, flows = await _information_flow(closing, base.store, base.registrar, people.sessions)
         ports = Ports(
             identity=people.sessions,
-            policy=engine,
-            controls=controls,
+            policy=judge.engine,
+            controls=judge.controls,
             provenance=provenance,
-            ledger=people.sessions.guard(ledger),
+            ledger=people.sessions.guard(base.ledger),
             approvals=approvals,
-            clock_ns=clock.now_ns,
+            clock_ns=base.clock.now_ns,
             watch=[metrics],
         )
         pipeline = Pipeline(ports)
-        pins, cards = ToolPins(registrar, findings, infer), CardPins(registrar, findings)
-        dialler = McpDialler(http, secrets, lambda server: pin.key if (pin := registrar.registry.pin_of(server)) else "")
-        mcp = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
-        closing.push_async_callback(mcp.close)
-        registrar.subscribe(mcp.upstreams.forget_undeclared)
-        reader = DirectoryReader(mcp, registrar, provenance, ledger, clock)
-        closing.push_async_callback(reader.close)
-        registrar.subscribe(reader.start())
+        http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
+        closing.push_async_callback(http.close)
+        tools = _tools(closing, base, settings, pipeline, ports, http, provenance)
+        cards = CardPins(base.registrar, findings)
+        a2a = _a2a(closing, base, settings, people, ports, http, cards, url)
+        observed = Observed(base.reader, base.store)
+        closing.push_async_callback(observed.stop)
+        observed.start()
         services = Services(
             settings=settings,
             described=described,
             data=data,
-            clock=clock,
-            registrar=registrar,
-            ledger=ledger,
-            is_recording=lambda: ledger.state.is_ok,
+            clock=base.clock,
+            registrar=base.registrar,
+            ledger=base.ledger,
+            is_recording=lambda: base.ledger.state.is_ok,
             reader=base.reader,
             verify=lambda: verify(data),
             sessions=people.sessions,
             keys=people.keys,
             directory=people.directory,
             control=people.control,
-            policies=policies,
-            engine=engine,
+            policies=judge.policies,
+            engine=judge.engine,
             approvals=approvals,
-            trust=LentTrust(people.sessions, provenance, approvals, people.record, registry=registrar, keep=flows.flush),
+            trust=LentTrust(people.sessions, provenance, approvals, people.record, registry=base.registrar, keep=flows.flush),
             provenance=provenance,
-            pins=pins,
-            profiles=ToolProfiles(registrar, infer, reasons),
+            pins=tools.pins,
+            profiles=ToolProfiles(base.registrar, infer, reasons),
             cards=cards,
-            secrets=secrets,
-            notices=notices,
+            secrets=base.secrets,
+            notices=judge.notices,
             observed=observed,
-            preview=Preview(dialler, mcp.catalogue, findings, infer),
-            connect=mcp.connect,
-            read_directories=reader.refresh,
+            preview=Preview(tools.dialler, tools.door.catalogue, findings, infer),
+            connect=tools.door.connect,
+            read_directories=tools.directories.refresh,
         )
-        a2a = _a2a(base, settings, people, ports, registrar, http, secrets, cards, url)
-        closing.push_async_callback(a2a.close)
         oauth = OAuthDoor(people.sessions, people.directory, people.signer, people.keys, people.record)
-        models = AgentModel(pipeline, registrar, http, secrets)
-
-        def may_see(session: Session, action: Action) -> bool:
-            return people.sessions.in_scope(session, action) is None and engine.may_see(session, action)
-
         doors: dict[str, Door] = {
-            "mcp": mcp,
-            "openai": OpenAiDoor(models, may_see),
-            "anthropic": AnthropicDoor(models, may_see),
+            **_model_doors(base, people, judge, pipeline, http),
+            "mcp": tools.door,
             "a2a": a2a,
             "oauth": oauth,
-            ".well-known": _well_known(mcp, oauth),
-            "health": _health(ledger),
+            ".well-known": _well_known(tools.door, oauth),
+            "health": _health(base.ledger),
             "metrics": _metrics_page(metrics),
         }
-        server = settings.server
-        public = urlsplit(server.public_url)
-        hosts = frozenset({server.host, *filter(None, [public.hostname]), *server.allowed_hosts})
-        origins = frozenset({*([f"{public.scheme}://{public.netloc}"] if public.netloc else []), *server.allowed_origins})
-        edge = Edge(doors, create_api(services), hosts=hosts, origins=origins, proxies=Proxies(server.trusted_proxies))
-        yield Gateway(edge, services, pipeline, mcp, a2a, metrics, is_first_run)
+        yield Gateway(_edge(settings, doors, services), services, pipeline, tools.door, a2a, metrics, is_first_run)
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What everything else stands on: sealed state, the ledger, the time."""
+    """What everything else stands on: sealed state, the ledger, the time, who and what is registered."""
 
     store: SqliteStateStore
     ledger: Ledger
     reader: LedgerReader
     clock: Clock
+    registrar: Registrar
+    secrets: SealedSecrets
+
+    @property
+    def backing(self) -> Backing:
+        """What identity and approvals need of it."""
+        return Backing(self.store, self.ledger, self.clock, self.registrar)
 
 
 async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -> _Base:
@@ -222,29 +203,100 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
     reader = ledger.reader()
     closing.callback(reader.close)
     clock.start_after(_newest_ns(reader.tail(ledger.size - 2, limit=1)))
-    return _Base(store, ledger, reader, clock)
+    registrar = Registrar(store, ledger, clock, settings.identity.trust_domain)
+    return _Base(store, ledger, reader, clock, registrar, SealedSecrets(store, ledger, clock))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Pillar 2 with what carries its decisions out."""
+
+    controls: ControlSet
+    notices: Notices
+    engine: PolicyEngine
+    policies: PolicyStore
+
+
+def _judge(base: _Base, settings: Settings, metrics: Metrics) -> _Judge:
+    clock = base.clock
+    notices = Notices(clock.now, metrics.notice)
+    controls = ControlSet(base.registrar, clock.now_ns, _control_options(settings), notify=notices)
+    engine = PolicyEngine(Means(controls.obligations, controls.classes), clock_ns=clock.now_ns)
+    policies = PolicyStore(base.store, base.ledger, clock.now_ns, engine)
+    policies.start(base.registrar.registry)
+    base.registrar.subscribe(policies.refresh)
+    return _Judge(controls, notices, engine, policies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """The door to tool servers, and what is kept of them."""
+
+    pins: ToolPins
+    dialler: McpDialler
+    door: McpDoor
+    directories: DirectoryReader
+
+
+def _tools(  # noqa: PLR0917 - each part once, in the order it was made
+    closing: AsyncExitStack,
+    base: _Base,
+    settings: Settings,
+    pipeline: Pipeline,
+    ports: Ports,
+    http: UpstreamHttp,
+    provenance: Provenance,
+) -> _Tools:
+    registrar = base.registrar
+    pins = ToolPins(registrar, findings, infer)
+    dialler = McpDialler(http, base.secrets, lambda server: pin.key if (pin := registrar.registry.pin_of(server)) else "")
+    door = McpDoor(pipeline, ports, registrar, pins, dialler, findings, base_url=settings.server.public_url)
+    closing.push_async_callback(door.close)
+    registrar.subscribe(door.upstreams.forget_undeclared)
+    directories = DirectoryReader(door, registrar, provenance, base.ledger, base.clock)
+    closing.push_async_callback(directories.close)
+    registrar.subscribe(directories.start())
+    return _Tools(pins, dialler, door, directories)
+
+
+def _model_doors(base: _Base, people: "_People", judge: _Judge, pipeline: Pipeline, http: UpstreamHttp) -> dict[str, Door]:
+    """Wire the doors to models, one a wire."""
+    models = AgentModel(pipeline, base.registrar, http, base.secrets)
+
+    def may_see(session: Session, action: Action) -> bool:
+        return people.sessions.in_scope(session, action) is None and judge.engine.may_see(session, action)
+
+    return {"openai": OpenAiDoor(models, may_see), "anthropic": AnthropicDoor(models, may_see)}
+
+
+def _edge(settings: Settings, doors: dict[str, Door], services: Services) -> Edge:
+    server, public = settings.server, urlsplit(settings.server.public_url)
+    hosts = frozenset({server.host, *filter(None, [public.hostname]), *server.allowed_hosts})
+    origins = frozenset({*([f"{public.scheme}://{public.netloc}"] if public.netloc else []), *server.allowed_origins})
+    return Edge(doors, create_api(services), hosts=hosts, origins=origins, proxies=Proxies(server.trusted_proxies))
 
 
 def _a2a(  # noqa: PLR0917 - each part once, in the order it was made
+    closing: AsyncExitStack,
     base: _Base,
     settings: Settings,
     people: "_People",
     ports: Ports,
-    registrar: Registrar,
     http: UpstreamHttp,
-    secrets: SealedSecrets,
     cards: CardPins,
     url: str,
 ) -> A2aDoor:
     """Wire the door to other agents."""
     sessions = people.sessions
-    enforcement = UserAgent(ports, registrar, SessionLending(sessions))
+    enforcement = UserAgent(ports, base.registrar, SessionLending(sessions))
     tasks = Tasks(base.store, sessions.is_open)
-    upstream = AgentUpstream(http, secrets)
+    upstream = AgentUpstream(http, base.secrets)
     pushes = Pushes(enforcement, tasks, upstream, http, lambda name: sessions.session(name) if sessions.is_open(name) else None)
     operations = Operations(enforcement, tasks, AgentCards(upstream, cards), upstream, pushes)
     sessions.on_end(operations.forget)
-    return A2aDoor(operations, people.signer.sign_detached, base_url=settings.server.public_url, own_url=url)
+    door = A2aDoor(operations, people.signer.sign_detached, base_url=settings.server.public_url, own_url=url)
+    closing.push_async_callback(door.close)
+    return door
 
 
 def _check_size(store: SqliteStateStore, data: Path) -> None:
