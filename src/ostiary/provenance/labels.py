@@ -65,6 +65,8 @@ class Label:
 
     def __or__(self, other: "Label") -> "Label":
         """Return the join: the least label that is as bad as both."""
+        if other is BOTTOM or other is self:
+            return self
         is_trusted = self.integrity is other.integrity is Integrity.TRUSTED
         integrity = Integrity.TRUSTED if is_trusted else Integrity.UNTRUSTED
         return Label(integrity, self.confidentiality | other.confidentiality)
@@ -75,21 +77,29 @@ class Label:
         return is_lower and self.confidentiality <= other.confidentiality
 
 
+BOTTOM = Label()
 UNTRUSTED = Label(Integrity.UNTRUSTED)
 
 
 def carried(source: Server | Model | DataSource | A2a | None, profile: Profile | None = None) -> Label:
     """Return the label of all that a server's tool, a model, a data source or another agent returns; of one nobody registered, untrusted."""
     stated = source.declaration.get("labels") if isinstance(source, DataSource) else source.labels if source is not None else None
-    labels = frozenset(map(str, stated)) if isinstance(stated, Iterable) and not isinstance(stated, str | Mapping) else frozenset[str]()
+    labels = stated if type(stated) is frozenset else _stated(stated)
     if profile is not None:
         labels |= profile.labels
     return Label(Integrity.TRUSTED if is_trusted(source) else Integrity.UNTRUSTED, labels)
 
 
+def _stated(labels: object) -> frozenset[str]:
+    """Return declared labels; of what is no list of words, none."""
+    return frozenset(map(str, labels)) if isinstance(labels, Iterable) and not isinstance(labels, str | Mapping) else frozenset[str]()
+
+
 def found(classes: Iterable[str]) -> Label:
     """Return the label of what detectors found."""
     classes = tuple(classes)
+    if not classes:
+        return BOTTOM
     return Label(Integrity.UNTRUSTED if is_tainting(classes) else Integrity.TRUSTED, labels_of_classes(classes))
 
 
