@@ -23,13 +23,13 @@ def trees(content: Any) -> Iterator[tuple[Any, bool]]:
     Of an MCP result, structured content and text that is JSON are trees; text that merely repeats the structured content
     is left out; anything else is one tree.
     """
-    if not isinstance(content, Mapping) or not ({"content", "contents", "structuredContent"} & set(content)):
+    if not (type(content) is dict or isinstance(content, Mapping)) or not ({"content", "contents", "structuredContent"} & set(content)):
         yield from _text_or_tree(content)
         return
     structured = content.get("structuredContent")
     if structured is not None:
         yield structured, True
-    alike = (structured, structured.get("result")) if isinstance(structured, Mapping) else (structured,)
+    alike = (structured, structured.get("result")) if structured is not None and isinstance(structured, Mapping) else (structured,)
     for key, value in content.items():
         if key in {"content", "contents"} and isinstance(value, list):
             for block in value:
@@ -41,11 +41,11 @@ def trees(content: Any) -> Iterator[tuple[Any, bool]]:
 
 
 def _block(block: Any) -> Iterator[tuple[Any, bool]]:
-    if not isinstance(block, Mapping):
+    if not (type(block) is dict or isinstance(block, Mapping)):
         yield block, False
         return
     inner = block.get("resource")
-    holder = inner if isinstance(inner, Mapping) else block
+    holder = inner if inner is not None and isinstance(inner, Mapping) else block
     text = holder.get("text")
     if isinstance(text, str):
         yield from _text_or_tree(text)

@@ -296,7 +296,7 @@ class Tracer:
 
     def _copied(self, text: str) -> Source | None:
         """Return whose text held every token of this one (the first ones are asked), looked at generously."""
-        return self.index.seen_all(loose_tokens(text[:1_024])[:64], MIN_TOKEN)
+        return self.index.seen_all(loose_tokens(text[:1_024], 64), MIN_TOKEN)
 
     def _nowhere(self) -> Source:
         return UNTRUSTED if self.index.has_forgotten else MODEL
@@ -330,7 +330,9 @@ def plain_key(text: str) -> str:
 
 def leaves(name: str, value: Any, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Leaf]:
     """Iterate the scalars of an argument; keys the schema does not name are values too; too deep is one unknown leaf."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        yield Leaf(value, name, schema)
+    elif isinstance(value, Mapping):
         if not value or depth > MAX_DEPTH:
             yield Leaf(None if not value else object(), name, schema)
             return
@@ -360,4 +362,4 @@ def _order(source: Source) -> int:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}

@@ -80,14 +80,18 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-def loose_tokens(text: str) -> list[str]:
-    """Return the tokens of a text for recognising somebody's text again: quick, folded, and generous."""
+def loose_tokens(text: str, most: int = -1) -> list[str]:
+    """Return the tokens of a text, or the first `most`, for recognising somebody's text again: quick, folded, and generous."""
     if not text.isascii():
-        return _LOOSE.findall(fold(text.translate(_INVISIBLE)))
+        found = _LOOSE.findall(fold(text.translate(_INVISIBLE)))
+        return found if most < 0 else found[:most]
     spaced = text.lower().translate(_SPACED).replace(". ", " ")
+    runs = spaced.split(None, most)
+    if 0 <= most < len(runs):
+        runs.pop()
     if spaced.endswith(".") or ". " in spaced:
-        return [token for run in spaced.split() if (token := run.rstrip("."))]
-    return spaced.split()
+        return [token for run in runs if (token := run.rstrip("."))]
+    return runs
 
 
 def is_recognisable(words: list[str]) -> bool:
