@@ -50,7 +50,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 """What every operation may answer beside success."""
 
 FORMER = "/v1/entries"
-"""Where the ledger was before its noun was the one of the command line; decision 0038."""
+"""Where the ledger was before its noun was the one of the command line; decision 0029."""
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
