@@ -85,3 +85,15 @@ def test_hidden_characters_are_refused() -> None:
     for hidden in ("\\u001b[2J", "\\u0085", "\\u009b"):
         with pytest.raises(InvalidConfig, match="control characters"):
             read(Bundle({"x.yaml": f'users: {{a: {{email: "a{hidden}@b"}}}}'}))
+
+
+@pytest.mark.parametrize("text", ["users: [?0]", "users: [? a]", "? users\n: {}", "users: {?a: {}}", "users: {? a : {}}"])
+def test_a_marked_key_is_not_read_in_one_of_its_two_ways(text: str) -> None:
+    """R-P2: `?` begins a key for some parsers and a text for others, so it is refused where it would be a key."""
+    with pytest.raises(InvalidConfig, match=r"`\?`"):
+        parse(text, "x.yaml")
+
+
+def test_a_question_mark_elsewhere_is_text() -> None:
+    """R-P2: only the mark of a key is refused."""
+    assert parse('users: {a: what?, "?": b, why?: "?c"}', "x.yaml").plain() == {"users": {"a": "what?", "?": "b", "why?": "?c"}}

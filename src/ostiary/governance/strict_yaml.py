@@ -99,7 +99,7 @@ def parse(text: str, file: str) -> Node:
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InvalidConfig(f"{file}: over {MAX_BYTES} bytes", code="too_large", status=413)
     try:
-        reader = _Reader(YAML(typ="safe", pure=True).parse(text), file)
+        reader = _Reader(YAML(typ="safe", pure=True).parse(text), file, text)
         return reader.document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -111,9 +111,10 @@ def parse(text: str, file: str) -> Node:
 class _Reader:
     """Builds nodes from parser events, refusing at the first one that is not plain, before anything can grow."""
 
-    def __init__(self, events: Iterator[Event], file: str) -> None:
+    def __init__(self, events: Iterator[Event], file: str, text: str) -> None:
         self._events = events
         self._file = file
+        self._text = text
         self._count = 0
 
     def document(self) -> Node:
@@ -156,6 +157,8 @@ class _Reader:
             self._check(event, depth + 1)
             if not isinstance(event, ScalarEvent):
                 self._refuse(event, "a key must be text")
+            if self._is_marked(event):
+                self._refuse(event, "keys marked with `?` are read in two ways; write `key: value`, or put the text in quotes")
             key = event.value
             if key == "<<" and event.style is None:
                 self._refuse(event, "merge keys are not accepted; write the values out")
@@ -164,6 +167,13 @@ class _Reader:
             lines[key] = event.start_mark.line + 1
             values[key] = self._node(next(self._events), depth + 1)
         return Node(values, self._file, line, lines)
+
+    def _is_marked(self, key: Event) -> bool:
+        """Say whether a key stands behind a `?`."""
+        at: int = key.start_mark.index
+        while at and self._text[at - 1] in " \t":
+            at -= 1
+        return self._text[at - 1 : at] == "?"
 
     def _sequence(self, line: int, depth: int) -> Node:
         values = []

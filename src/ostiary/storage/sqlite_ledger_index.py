@@ -50,11 +50,11 @@ class SqliteLedgerIndex:
     def _prepare(self) -> None:
         """Make the tables; those of another version go, to be filled anew."""
         ((version,),) = self._db.execute("PRAGMA user_version")
-        if version != _VERSION:
-            for (table,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                self._db.execute(f'DROP TABLE "{table}"')
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.executescript(_TABLES)
+        if version == _VERSION:
+            return
+        old = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        drop = "".join(f'DROP TABLE "{table}";' for (table,) in old)
+        self._db.executescript(f"BEGIN; {drop} {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
 
     def _read(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
