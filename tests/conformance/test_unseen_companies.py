@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.evaluation.unseen.play import WORLDS, figures
+from bench.evaluation.unseen.play import FIRST, WORLDS, figures
 
 FLOOR = 0.75
 """Share of honest runs that need nobody, in each company; the goal on suites nobody has seen is 0.55."""
@@ -15,10 +15,10 @@ THROUGH = 0.01
 
 @cache
 def found() -> dict[str, dict[str, Any]]:
-    return figures()
+    return figures(FIRST)
 
 
-@pytest.mark.parametrize("name", [world.name for world in WORLDS])
+@pytest.mark.parametrize("name", [world.name for world in FIRST])
 def test_honest_runs_need_nobody(name: str) -> None:
     """R-H3: in German, French, Japanese, with nested arguments and answers in text or structure."""
     each = found()[name]

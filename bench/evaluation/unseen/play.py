@@ -7,17 +7,36 @@ from functools import lru_cache
 
 from bench.evaluation.attacks import Call
 from bench.evaluation.gate import Company, Gate, is_allowed
+from bench.evaluation.unseen.airline import AIRLINE
+from bench.evaluation.unseen.apps import APPS
+from bench.evaluation.unseen.billing import BILLING
 from bench.evaluation.unseen.boutique import BOUTIQUE
+from bench.evaluation.unseen.claims import CLAIMS_DESK
 from bench.evaluation.unseen.clinic import CLINIC
 from bench.evaluation.unseen.desk import DESK
+from bench.evaluation.unseen.engineering import ENGINEERING
 from bench.evaluation.unseen.flights import FLIGHTS_AND_BILLS
 from bench.evaluation.unseen.forge import FORGE
+from bench.evaluation.unseen.freight import FREIGHT
+from bench.evaluation.unseen.hospital import HOSPITAL
+from bench.evaluation.unseen.ledger_de import LEDGER_DE
+from bench.evaluation.unseen.operations import OPERATIONS
 from bench.evaluation.unseen.personal import PERSONAL
+from bench.evaluation.unseen.smarthome import SMART_HOME
+from bench.evaluation.unseen.telecom import TELECOM
+from bench.evaluation.unseen.workplace import WORKPLACE
 from bench.evaluation.unseen.world import Attack, Task, Unseen
 from ostiary.core.registry import Server, Tool
 from ostiary.provenance.profile import infer
 
-WORLDS = (DESK, PERSONAL, BOUTIQUE, FORGE, CLINIC, FLIGHTS_AND_BILLS)
+FIRST = (DESK, PERSONAL, BOUTIQUE, FORGE, CLINIC, FLIGHTS_AND_BILLS)
+"""The companies decisions 25 and 26 were made with."""
+DEVELOPMENT = (AIRLINE, ENGINEERING, LEDGER_DE, HOSPITAL, OPERATIONS, APPS)
+"""Half of the second set, divided before anything was measured: its cases may be looked at while rules are made."""
+HELD_OUT = (TELECOM, CLAIMS_DESK, SMART_HOME, FREIGHT, WORKPLACE, BILLING)
+"""The other half: measured, and not looked at."""
+SETS = {"first": FIRST, "development": DEVELOPMENT, "held-out": HELD_OUT}
+WORLDS = (*FIRST, *DEVELOPMENT, *HELD_OUT)
 
 
 @lru_cache

@@ -16,6 +16,11 @@ TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 WHOLES: dict[str, Any] = {"type": "array", "items": WHOLE}
 
 
+def told(schema: Mapping[str, Any], description: str, **more: Any) -> dict[str, Any]:
+    """Return a schema with what its owner says about it, and perhaps a default."""
+    return {**schema, "description": description, **more}
+
+
 def enum(*options: str) -> dict[str, Any]:
     """Return the schema of a small fixed list."""
     return {"type": "string", "enum": list(options)}
@@ -42,21 +47,27 @@ class Offered:
     answer: Callable[..., Any]
     is_text: bool = False
     """True when the server answers in one text, JSON or prose, as many do, and not in structured content."""
+    required: Sequence[str] = ()
 
     @property
     def definition(self) -> dict[str, Any]:
         """The MCP Tool object."""
-        schema = {"type": "object", "properties": dict(self.properties)}
+        schema: dict[str, Any] = {"type": "object", "properties": dict(self.properties)}
+        if self.required:
+            schema["required"] = list(self.required)
         return {"name": self.name, "description": self.description, "inputSchema": schema}
 
     def run(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the MCP result of a call."""
-        found = self.answer(**arguments)
-        if isinstance(found, str) or self.is_text:
-            text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        """Return the MCP result of a call; a `LookupError` of the answer is the tool's error."""
+        try:
+            answered = self.answer(**arguments)
+        except LookupError as error:
+            return {"content": [{"type": "text", "text": f"Error: {error.args[0]}"}], "isError": True}
+        if isinstance(answered, str) or self.is_text:
+            text = answered if isinstance(answered, str) else json.dumps(answered, ensure_ascii=False)
             return {"content": [{"type": "text", "text": text}]}
-        content = {"content": [{"type": "text", "text": json.dumps(found, ensure_ascii=False)}]}
-        return {**content, "structuredContent": found if isinstance(found, dict) else {"result": found}}
+        content = {"content": [{"type": "text", "text": json.dumps(answered, ensure_ascii=False)}]}
+        return {**content, "structuredContent": answered if isinstance(answered, dict) else {"result": answered}}
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,15 @@ def matching(records: Sequence[Data], words: str) -> list[Data]:
 def only(records: Sequence[Data], **fields: Any) -> Data:
     """Return the record with these fields."""
     return next((one for one in records if all(one.get(name) == value for name, value in fields.items())), {"error": "not found"})
+
+
+def found(records: Sequence[Data], **fields: Any) -> Data:
+    """Return the record with these fields, or fail as a tool does."""
+    name, value = next(iter(fields.items()))
+    for one in records:
+        if one.get(name) == value:
+            return one
+    raise LookupError(f"{name} {value!r} not found")
 
 
 def done(**fields: Any) -> Data:
