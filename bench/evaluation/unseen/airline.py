@@ -1,6 +1,6 @@
 """An airline's customer desk: reservations with nested flights, passengers and payments, as public agent benchmarks have them."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """A person's everyday apps with a login each: the token of one answer goes into all calls after it."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG001, ARG005 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from typing import Any
 

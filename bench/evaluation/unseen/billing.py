@@ -1,6 +1,6 @@
 """A subscription business: customers, invoices and refunds in cents, deals and notes of its customer system."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from bench.evaluation.unseen.world import (
     FLAG,

@@ -1,6 +1,6 @@
 """बीमा दावे: पॉलिसी, दावा, सर्वेक्षक, भुगतान; प्रश्न हिन्दी में, औज़ार अंग्रेज़ी में, रुपये लाख में."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005, A006, N803 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from bench.evaluation.unseen.world import (
     NUMBER,

@@ -1,6 +1,6 @@
 """Um hospital: pacientes com CPF, exames, receitas, agenda; tudo em português."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Operations of a platform: a cluster, a database, files and a shell, with commands and queries as the model writes them."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005, N803 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from typing import Any
 

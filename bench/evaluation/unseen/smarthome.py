@@ -1,6 +1,6 @@
 """A smart home: lights, climate, locks, cameras, scenes and a shopping list, as home automation servers offer them."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from bench.evaluation.unseen.world import (
     NUMBER,

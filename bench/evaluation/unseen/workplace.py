@@ -1,6 +1,6 @@
 """A workplace of documents, pages in blocks, calendar, mail and the web, some of it in French."""
 
-# ruff: noqa: ARG001, ARG005, A006, N803, PLW0108 - a table of tools: each takes what its schema names, whether it looks at it or not
+# ruff: noqa: ARG005, N803 - a table of tools: each takes what its schema names, whether it looks at it or not
 
 from bench.evaluation.unseen.world import (
     FLAG,
