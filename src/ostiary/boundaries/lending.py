@@ -21,10 +21,11 @@ class SessionLending:
         opened = await self._sessions.delegate(parent, ask, is_decided=True)
         return opened if isinstance(opened, Refusal) else Lent(opened.session, opened.token)
 
-    def rejoin(self, child: Session) -> None:
+    def rejoin(self, child: str) -> None:
         """Let the parent take on what the child has met."""
-        if self._sessions.session(child.id) is not None:
-            self._sessions.rejoin(child)
+        session = self._sessions.session(child)
+        if session is not None:
+            self._sessions.rejoin(session)
 
     async def close(self, child: Session) -> None:
         """End what was lent; one that has ended already needs no more."""

@@ -48,7 +48,7 @@ class Lending(Protocol):
         """Lend these scopes of the parent's on to an agent, to end with the parent. Raises Unavailable."""
         ...
 
-    def rejoin(self, child: Session, /) -> None:
+    def rejoin(self, child: str, /) -> None:
         """Let the parent take on what the child has met, before anything of the child's comes back."""
         ...
 
@@ -118,6 +118,11 @@ class UserAgent:
         self._policy = ports.policy
         self._source = source
         self.lending = lending
+
+    def rejoin(self, *children: str) -> None:
+        """Let a session take on what those met that it was lent on to: before any word of theirs comes back, errors too."""
+        for child in filter(None, children):
+            self.lending.rejoin(child)
 
     def delegate(self, session: Session, agent: str, arguments: Mapping[str, Any]) -> Action:
         """Return the action of sending an agent a message, lent as `agent:planner`; it says what is lent along, and for what."""

@@ -123,7 +123,7 @@ class Operations:
             raise A2aError(
                 errors.INVALID_PARAMS, "`message.role` must be ROLE_USER", (errors.violation("message.role", "must be ROLE_USER"),)
             )
-        record = self.own(exchange, message["taskId"]) if "taskId" in message else None
+        record = exchange.record = self.own(exchange, message["taskId"]) if "taskId" in message else None
         for task in message.get("referenceTaskIds", ()):
             self.own(exchange, task)
         if record is not None and message.get("contextId", record.context) != record.context:
@@ -169,6 +169,8 @@ class Operations:
             if isinstance(lent, Refusal):
                 return await self.enforcement.ended(exchange.passage, lent)
             known = lent
+            if record is not None:
+                self._remember(record, lent)
         exchange.lent = known
         return None
 
@@ -248,8 +250,7 @@ class Operations:
             await self._note(exchange, record, payload, config)
         elif context:
             self.tasks.context_from(session, agent, context)
-        if exchange.lent is not None:
-            self.enforcement.lending.rejoin(exchange.lent.session)
+        self.rejoin(exchange)
         return messages.renamed(payload, lambda theirs: self.tasks.context_from(session, agent, theirs))
 
     async def _note(self, exchange: Exchange, record: TaskRecord, payload: Mapping[str, Any], config: PushConfig | None) -> None:
@@ -265,9 +266,17 @@ class Operations:
                 raise InvalidAction(refusal.detail, code=refusal.code, status=refusal.status, remedy=refusal.remedy)
         exchange.record = noted
         if exchange.lent is not None and not is_ended:
-            if len(self._lent) >= MAX_TOKENS:
-                self._lent.pop(next(iter(self._lent)))
-            self._lent[noted.key] = exchange.lent
+            self._remember(noted, exchange.lent)
+
+    def _remember(self, record: TaskRecord, lent: Lent) -> None:
+        if len(self._lent) >= MAX_TOKENS:
+            self._lent.pop(next(iter(self._lent)))
+        self._lent[record.key] = lent
+
+    def rejoin(self, exchange: Exchange) -> None:
+        """Let the caller take on what the agent met for this exchange and its task, whatever it answers."""
+        record, lent = exchange.record, exchange.lent
+        self.enforcement.rejoin(record.child if record is not None else "", lent.session.id if lent is not None else "")
 
     async def release(self, exchange: Exchange) -> None:
         """End what was lent for a task that is over, or for an exchange that made none."""
@@ -306,6 +315,8 @@ class Operations:
                 task = read(TASK, await self.upstream.ask(exchange.ask("GetTask", params)))
             except RemoteError:
                 return None
+            finally:
+                self.enforcement.rejoin(record.child)
             messages.check_task({"task": task}, record.id)
             state, at = messages.status_of({"task": task})
             noted = self.tasks.note(record, state, at, is_ended=messages.is_terminal(state))
@@ -343,6 +354,8 @@ class Operations:
             except (RemoteError, A2aError) as error:
                 faults.append(error.fault)
                 return Answered({"error": error.message}, code="upstream_failed" if isinstance(error, RemoteError) else error.refusal_code)
+            finally:
+                self.rejoin(exchange)
 
         shaped = await self.enforcement.perform(exchange.passage, attempt, exchange.flight)
         if faults and not isinstance(shaped, Refusal):

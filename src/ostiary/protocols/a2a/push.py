@@ -46,7 +46,8 @@ class Pushes:
         self._upstream = upstream
         self._http = http
         self._session_of = session_of
-        self._awaited: dict[str, tuple[PushConfig, str, str]] = {}
+        self._awaited: dict[str, tuple[PushConfig, str, str, str]] = {}
+        """By id: what is to be told, to which session, by which agent, and what that one was lent for it."""
         self._locks: dict[str, asyncio.Lock] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
 
@@ -68,7 +69,8 @@ class Pushes:
         if wanted is None:
             return None
         config = config_of(wanted)
-        self._awaited[config.id] = (config, exchange.session.id, exchange.agent)
+        child = exchange.lent.session.id if exchange.lent is not None else ""
+        self._awaited[config.id] = (config, exchange.session.id, exchange.agent, child)
         return config
 
     def settled(self, config: PushConfig | None) -> None:
@@ -149,6 +151,8 @@ class Pushes:
             return
         passage = Passage(Credential("", "a2a-push", call.ip))
         passage.session = session
+        awaited = self._awaited.get(config.id)
+        self._enforcement.rejoin(record.child if record is not None else "", awaited[3] if awaited is not None else "")
         refusal = await self._enforcement.admit(
             passage, self._enforcement.follow(session, agent, "notify", {"taskId": task, "url": config.url})
         )

@@ -73,13 +73,16 @@ class Streams:
         operations, name = self._operations, exchange.request.operation.name
         arguments = action.arguments
         params = operations.request(exchange, arguments, record, config) if name == "SendStreamingMessage" else {"id": arguments["id"]}
-        async with aclosing(operations.upstream.follow(exchange.ask(name, params))) as raw:
-            async for value in raw:
-                event = read(STREAM_RESPONSE, value)
-                shown = await operations.took(exchange, event, exchange.record or record, config)
-                yield shown
-                if "message" in event or messages.is_terminal(messages.status_of(event)[0]):
-                    return
+        try:
+            async with aclosing(operations.upstream.follow(exchange.ask(name, params))) as raw:
+                async for value in raw:
+                    event = read(STREAM_RESPONSE, value)
+                    shown = await operations.took(exchange, event, exchange.record or record, config)
+                    yield shown
+                    if "message" in event or messages.is_terminal(messages.status_of(event)[0]):
+                        return
+        finally:
+            operations.rejoin(exchange)
 
     async def _failed(self, exchange: Exchange, error: RemoteError | A2aError) -> None:
         """Say the agent's error in the client's binding, once its words have passed the controls. Raises Failed or A2aError."""
