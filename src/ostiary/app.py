@@ -121,6 +121,7 @@ async def open_gateway(
             watch=[metrics],
         )
         pipeline = Pipeline(ports)
+        closing.push_async_callback(pipeline.refusals.close)
         http = UpstreamHttp(_pool(settings), connect_timeout_s=settings.upstream.connect_timeout_s, tls=_upstream_tls(settings))
         closing.push_async_callback(http.close)
         tools = _tools(closing, base, settings, pipeline, ports, http, provenance)

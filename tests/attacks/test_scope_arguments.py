@@ -175,3 +175,25 @@ def test_only_tools_have_arguments() -> None:
         with pytest.raises(InvalidAction):
             parse_scope(scope)
     assert parse_scopes(["resource:files/file:///a?b=*"]) == ("resource:files/file:///a?b=*",)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_lent"),
+    [
+        ("/public/report", True),
+        ("/public/100%25/report", True),
+        ("/public/a..b", True),
+        ("/public/%2e%2e/private", False),
+        ("/public/.%2E/private", False),
+        ("/public/x%2f..%2fprivate", False),
+        ("/public/x%5c%2e.%5cprivate", False),
+        ("/public/%252e%252e/private", False),
+        ("/public/%25252525252e", False),
+    ],
+)
+async def test_a_step_up_is_one_percent_encoded_too(path: str, is_lent: bool) -> None:
+    """R-B1: who is lent what lies below one address does not leave it by an encoding that the server behind undoes."""
+    here, session = await lent("tool:web/get?path=/public/*", "tool:web/fetch?path=https://corp.example/public/*")
+    for tool, value in (("web/get", path), ("web/fetch", f"https://corp.example{path}")):
+        assert (here.sessions.in_scope(session, pay(tool, path=value)) is None) is is_lent
+    await here.stop()

@@ -18,6 +18,8 @@ log = logging.getLogger("ostiary.tasks")
 KIND: Final = "a2a/task"
 MAX_TASKS: Final = 1000
 """Tasks of one session; the oldest that has ended makes room."""
+MAX_CONTEXTS: Final = 1000
+"""Contexts of one session whose names are known; the oldest makes room."""
 MAX_CONFIGS: Final = 16
 
 
@@ -66,6 +68,17 @@ class _Session:
 
     tasks: dict[tuple[str, str], TaskRecord] = field(default_factory=dict)
     contexts: dict[tuple[str, str], str] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The other way: what the caller calls them."""
+
+    def name(self, agent: str, ours: str, theirs: str) -> None:
+        """Learn what a context is called here and there."""
+        if (agent, ours) not in self.contexts and len(self.contexts) >= MAX_CONTEXTS:
+            (name, context), value = next(iter(self.contexts.items()))
+            del self.contexts[name, context]
+            self.names.pop((name, value), None)
+        self.contexts[agent, ours] = theirs
+        self.names[agent, theirs] = ours
 
 
 class Tasks:
@@ -103,16 +116,16 @@ class Tasks:
     def context_for(self, session: str, agent: str, context: str) -> str:
         """Return what the agent calls a context: one of its own making as it is, the caller's under a name nobody else can know."""
         known = self._sessions.setdefault(session, _Session())
-        if len(known.contexts) >= MAX_TASKS:
-            known.contexts.pop(next(iter(known.contexts)))
-        return known.contexts.setdefault((agent, context), new_id())
+        if (agent, context) not in known.contexts:
+            known.name(agent, context, new_id())
+        return known.contexts[agent, context]
 
     def context_from(self, session: str, agent: str, theirs: str) -> str:
         """Return what the caller calls a context of the agent's."""
         known = self._sessions.setdefault(session, _Session())
-        ours = next((context for (name, context), value in known.contexts.items() if name == agent and value == theirs), "")
-        if not ours and theirs:
-            known.contexts[agent, theirs] = theirs
+        ours = known.names.get((agent, theirs))
+        if ours is None and theirs:
+            known.name(agent, theirs, theirs)
         return ours or theirs
 
     async def keep(self, record: TaskRecord) -> Refusal | None:
@@ -174,7 +187,7 @@ class Tasks:
             self._unpush(before)
         known.tasks[record.agent, record.id] = record
         if record.context:
-            known.contexts[record.agent, record.context] = record.their_context
+            known.name(record.agent, record.context, record.their_context)
         for config in record.configs:
             self._pushes[config.id] = (record.session, record.agent, record.id)
 

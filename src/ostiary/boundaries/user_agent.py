@@ -113,7 +113,7 @@ class UserAgent:
 
     def __init__(self, ports: Ports, source: RegistrySource, lending: Lending, pipeline: Pipeline | None = None) -> None:
         self.pipeline = pipeline or Pipeline(ports)
-        self._following = Pipeline(replace(ports, policy=Following(ports.policy)))
+        self._following = Pipeline(replace(ports, policy=Following(ports.policy)), self.pipeline.refusals)
         self._identity = ports.identity
         self._policy = ports.policy
         self._source = source

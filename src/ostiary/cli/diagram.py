@@ -5,7 +5,7 @@ from typing import Any
 
 MAX_NODES = 200
 OUTSIDE = "in no zone"
-_ESCAPES = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;", "`": "#96;", "\\": "#92;", "\n": " "}
+_ESCAPES = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;", "`": "#96;", "\\": "#92;", "&": "#amp;", "%": "#37;", "\n": " "}
 ARROWS = {"allow": "-->", "hold": "-.->", "depends": "-->", "refused": "--x"}
 
 

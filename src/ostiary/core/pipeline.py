@@ -20,6 +20,7 @@ from ostiary.core.entry import Entry, Family, Kind, Part, Receipt
 from ostiary.core.errors import CODES
 from ostiary.core.ids import new_id
 from ostiary.core.ports import ContentStream, Credential, Ports
+from ostiary.core.refusals import Refusals
 from ostiary.core.spare import Spare
 from ostiary.core.subject import Session
 
@@ -96,8 +97,9 @@ Step = Callable[[Passage], Awaitable[Refusal | None]]
 class Pipeline:
     """The seven steps over the given ports."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, refusals: Refusals | None = None) -> None:
         self._ports = ports
+        self.refusals = refusals or Refusals(ports.ledger, ports.clock_ns)
         self._spare = Spare(ports.clock_ns)
         self._admission: tuple[Step, ...] = (self._stand, self._trace, self._inspect, self._decide, self._control, self._intend)
 
@@ -125,16 +127,18 @@ class Pipeline:
         return None
 
     async def refuse(self, passage: Passage, refusal: Refusal) -> Refusal:
-        """Record a refusal with the same detail as an allow; also for what a door finds wrong before `admit`."""
+        """Record a refusal with the same detail as an allow, unless they flood; also for what a door finds wrong before `admit`."""
         passage.refusal = refusal
         if passage.session is not None:
             passage.session.state.denied += 1
         try:
             self._ports.controls.charge(passage, None)
-            if passage.receipt is None:
-                passage.receipt = await self._ports.ledger.append(self._intent(passage))
-            else:
+            if passage.receipt is not None:
                 await self._ports.ledger.append(self._outcome(passage, refusal.code, None))
+            elif counted := self.refusals.counted(passage, refusal.code):
+                passage.id = counted
+            else:
+                passage.receipt = await self._ports.ledger.append(self._intent(passage))
         except Exception as error:
             passage.refusal = refusal = self._failed(error)
         self._watch(passage)

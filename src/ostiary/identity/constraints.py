@@ -2,7 +2,7 @@
 
 Each argument that is named must be there and fit; others are free. `..1000`, `10..` and `10..20` are numbers, ends included;
 anything else is text, `*` standing for any characters but control characters and those that divide a list (`,` `;` `<` `>` `|`), and never
-for a step up a path (`..`). `to.account` is a member of an object. Of an array every item must fit, and there must be one. Text never
+for a step up a path (`..`), percent-encoded neither. `to.account` is a member of an object. Of an array every item must fit, and there must be one. Text never
 fits a number, nor a number text; no boolean, object or null fits anything.
 """
 
@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from ostiary.core.errors import InvalidAction
 from ostiary.identity.patterns import MAX_COMMON, STARS, fits, meet
@@ -33,6 +33,8 @@ _RANGE = re.compile(r"(-?\d{1,18}(?:\.\d{1,9})?)?\.\.(-?\d{1,18}(?:\.\d{1,9})?)?
 _UP = re.compile(r"(?:\A|[/\\])\.\.(?:[/\\]|\Z)")
 _PLAIN = frozenset({str, int, float})
 _DIVIDES = re.compile(f"[{re.escape(''.join(sorted(BARRED)))}]")
+MAX_UNQUOTED: Final = 4
+"""How often a value is percent-decoded to find a step up; one that has more to decode does not fit."""
 _PERCENT = re.compile(r"%(?![0-9A-F]{2})")
 
 
@@ -224,10 +226,22 @@ def _text_fits(pattern: str, value: str) -> bool:
         return False
     start, _, rest = pattern.partition("*")
     if "*" in rest:
-        return fits(pattern, value, BARRED) and _UP.search(value) is None
+        return fits(pattern, value, BARRED) and not _steps_up(value)
     taken = value[len(start) : len(value) - len(rest)]
     is_around = len(value) >= len(start) + len(rest) and value.startswith(start) and value.endswith(rest)
-    return is_around and _DIVIDES.search(taken) is None and _UP.search(value) is None
+    return is_around and _DIVIDES.search(taken) is None and not _steps_up(value)
+
+
+def _steps_up(value: str) -> bool:
+    """Say whether a path would step up for some reader: as it stands, or once it is percent-decoded, as addresses are."""
+    for _ in range(MAX_UNQUOTED):
+        if _UP.search(value) is not None:
+            return True
+        plain = unquote(value) if "%" in value else value
+        if plain == value:
+            return False
+        value = plain
+    return True
 
 
 def _covers(wide: Wanted, narrow: Wanted) -> bool:

@@ -40,11 +40,14 @@ async def test_reach_by_role(tmp_path: Path) -> None:
             assert (await client.get("/v1/users/alice/reach")).status_code == 403
 
 
-@pytest.mark.parametrize("name", ['a"]; click x "javascript:1', "a\nb --> c", "`<b>`", "#quot;", "\u202eevil", "x" * 5000])
+@pytest.mark.parametrize(
+    "name",
+    ['a"]; click x "javascript:1', "a\nb --> c", "`<b>`", "#quot;", "%%{init: {'themeCSS': 'x'}}%%", "&lt;b&gt;", "\u202eevil", "x" * 5000],
+)
 def test_a_name_never_becomes_syntax_of_the_picture(name: str) -> None:
     """R-P5: tools are named by strangers."""
     text = diagram.quoted(name)
-    assert not set(text) & set('"<>`\n\u202e')
+    assert not set(text) & set('"<>`%\n\u202e')
     assert len(text) <= 120
 
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary.core.decision import Refusal
+from ostiary.core.errors import UpstreamUnavailable
 from ostiary.core.ports import ContentStream
 from ostiary.protocols.a2a import messages
 from ostiary.protocols.a2a.exchange import Exchange
 
 MAX_RECORDED: Final = 40_000
 """Characters of streamed text kept for the record and for what the session learns; beyond, both know that more came."""
+MAX_OPEN: Final = 128
+"""Artifacts that may be under way at once in one stream."""
 
 
 @dataclass(slots=True)
@@ -92,6 +95,8 @@ class EventShaper:
             before = [_appended(known.head, tail)] if tail else []
             known = None
         if known is None:
+            if len(self.open) >= MAX_OPEN:
+                raise UpstreamUnavailable(f"the agent streams more than {MAX_OPEN} artifacts at once, so its stream was stopped")
             head = {key: value for key, value in rest.items() if key not in {"artifact", "append", "lastChunk", "metadata"}}
             known = self.open[name] = _Artifact(
                 {**head, "artifact": {"artifactId": rest["artifact"].get("artifactId", "")}}, f"artifact:{name}"
