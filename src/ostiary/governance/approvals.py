@@ -81,6 +81,8 @@ class Task:
     used: bool = False
     sources: dict[str, str] = field(default_factory=dict)
     """For each argument of unsafe origin, where its value was seen."""
+    owners: tuple[str, ...] = ()
+    """Of all agents of the chain; the acting one's is `owner`."""
     also: tuple[Need, ...] = ()
     """What further groups must say, where policies of several hold the action."""
 
@@ -203,10 +205,11 @@ class Approvals:
     def _unfit(self, task: Task, by: str) -> str:
         """Return why somebody may not answer a task; empty when they may."""
         person = self._person(by)
-        if "user" in task.four_eyes and person == self._person(task.user or task.owner):
+        owners = {self._person(name) for name in (task.owner, *task.owners)}
+        if "user" in task.four_eyes and person in ({self._person(task.user)} if task.user else owners):
             return "they lent the rights it would use"
-        if "owner" in task.four_eyes and person == self._person(task.owner):
-            return "they own the agent that asks"
+        if "owner" in task.four_eyes and person in owners:
+            return "they own the agent that asks, or one it asks for"
         if by in self._stewards:
             return ""
         user = self._backing.registry.users.get(by)
@@ -248,6 +251,7 @@ class Approvals:
             four_eyes=tuple(sorted({who for rule in rules for who in rule.four_eyes})),
             agent=session.subject.actor.name,
             owner=session.subject.actor.owner or "",
+            owners=tuple(sorted({link.owner for link in session.subject.chain if link.owner})),
             user=user.name if user else "",
             purpose=session.purpose,
             action=action.name,

@@ -121,9 +121,10 @@ class Provenance:
         """Lend trust, for this session, to one object of this name, number or address, or to what one place answers.
 
         Values of an answer that is that object become `lent` when it is read from now on. Call it only for what a person
-        decided. Raises Conflict past the limit.
+        decided. Raises Conflict past the limit, or when several servers answered with an object of that name.
         """
-        self._flow(session).add(lent)
+        flow = self._flow(session)
+        flow.add(replace(lent, server=flow.read_from(lent.name)) if lent.kind == "object" else lent)
         self._changed(session.id)
 
     def unlend(self, session: Session, name: str, *, by: str, at: float, reason: str = "") -> Lent:

@@ -29,6 +29,8 @@ class Lent:
     is_revoked: bool = False
     deeds: tuple[str, ...] = ()
     """What it asks to be done, of the deeds that must be asked for: of the approved call, of the object's text once it was read."""
+    server: str = ""
+    """Of an object: whose it is. Another server's thing of the same number is another object. Empty until it is read."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,25 @@ class Flow:
         if not deeds.issubset(lent.deeds):
             self.lent[name] = replace(lent, deeds=tuple(sorted(deeds.union(lent.deeds))))
             self._take_stock()
+
+    def is_of(self, name: str, server: str) -> bool:
+        """Say whether an object that trust is lent to is this server's; the first to answer with it is whose it is."""
+        lent = self.lent[name]
+        if not lent.server:
+            self.lent[name] = lent = replace(lent, server=server)
+        return lent.server == server
+
+    def read_from(self, name: str) -> str:
+        """Return the server an object was read from so far, empty for none. Raises Conflict when there are several."""
+        keys, found = set(object_keys(name)), set()
+        for source in self.index.sources:
+            tool, _, asked = source.name.partition(" ")
+            if source.origin == "untrusted" and keys.intersection(object_keys(asked.partition("=")[2])):
+                found.add(tool.partition("/")[0])
+        if len(found) > 1:
+            several = ", ".join(f"`{each}`" for each in sorted(found)[:4])
+            raise Conflict(f"`{name[:64]}` was read from {several}: which one is meant", remedy="name the place, as `mail/read id=77`")
+        return next(iter(found), "")
 
     def revoke(self, name: str, by: str, at: float, reason: str) -> Lent:
         """Take trust back: nothing that was lent under this name is lent any more. Raises NotFound."""

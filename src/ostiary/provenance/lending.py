@@ -1,5 +1,6 @@
 """Trust the user lends to a source: bounded to one object, one kind of value, or to reading alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ostiary.core.action import Action, Origins
@@ -49,11 +50,13 @@ def _lend_only(index: ValueIndex, action: Action, content: Any, wanted: set[str]
 def _lend_named(flow: Flow, action: Action, content: Any, place: str) -> None:
     """When the answer stands where trust was lent, or the call asked for a lent object by name, its values are lent.
 
-    A search for its name does not do: what is found may be anybody's.
+    A search for its name does not do: what is found may be anybody's. Nor does another server's thing of that number, nor an error.
     """
+    if isinstance(content, Mapping) and content.get("isError"):
+        return
     asked = [key for name, value in action.arguments.items() if is_naming(name) for key in object_keys(value)]
     name = next((flow.keys[key] for key in asked if key in flow.keys), None)
-    if name is None:
+    if name is None or not flow.is_of(name, action.name.partition("/")[0]):
         lent = flow.lent.get(place)
         if lent is None or lent.kind != "source" or lent.is_revoked:
             return
