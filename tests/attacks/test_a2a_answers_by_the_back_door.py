@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from ostiary.core.subject import Session
-from ostiary.protocols.a2a import operations
 from tests.support.a2a_hook import Hook
 from tests.support.a2a_raw import RawAgent, message, task
 from tests.support.a2a_world import World, world
@@ -48,23 +47,40 @@ async def test_a_listed_task_brings_its_labels(tmp_path: Path) -> None:
         assert _labels(lent.session) == {"phi"}
 
 
-async def test_a_task_whose_token_was_forgotten_brings_its_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R-H3: after a restart, or past the tokens that are remembered, it is still known which session worked on a task."""
-    monkeypatch.setattr(operations, "MAX_TOKENS", 1)
-    names = iter(["task-1", "task-2"])
+async def test_a_task_that_goes_on_under_another_session_brings_the_labels_of_both(tmp_path: Path) -> None:
+    """R-H3, R-P2: a message that lends less ends what was lent before; what the agent met until then is its caller's, too."""
 
     def answer(request: dict[str, Any]) -> Any:
-        begun = request["method"] == "SendMessage"
-        return {"task": task(next(names), state="TASK_STATE_WORKING")} if begun else task(artifacts=ARTIFACTS)
+        return {"task": task(state="TASK_STATE_WORKING")} if request["method"] == "SendMessage" else task(artifacts=ARTIFACTS)
 
-    async with world(tmp_path, planner=RawAgent(answer)) as here:
+    agent = RawAgent(answer)
+    async with world(tmp_path, planner=agent) as here:
+        lent = await here.lend(scopes=("agent:*", "tool:mail/*"))
+        await here.rpc("planner", "SendMessage", message(), lent.token)
+        _child_meets(here, "phi")
+        less = {"x-ostiary-scopes": "tool:mail/read"}
+        await here.rpc("planner", "SendMessage", message(name="m-2", taskId="task-1"), lent.token, **less)
+        assert _labels(lent.session) == {"phi"}
+        [child] = here.gateway.services.sessions.list(agent="planner")
+        assert child.scopes == ("tool:mail/read",)
+        tokens = [headers["authorization"] for headers, _ in agent.requests]
+        assert len(set(tokens)) == 2
+        _child_meets(here, "secret")
+        await here.rpc("planner", "GetTask", {"id": "task-1"}, lent.token)
+        assert _labels(lent.session) == {"phi", "secret"}
+
+
+async def test_an_agent_cannot_hang_a_new_session_on_an_old_task(tmp_path: Path) -> None:
+    """R-H3: a new message answered with the task of an older one: what was lent for either is heard, and one session is left."""
+    async with world(tmp_path, planner=RawAgent(_working)) as here:
         lent = await here.lend()
         await here.rpc("planner", "SendMessage", message(), lent.token)
-        await here.rpc("planner", "SendMessage", message(name="m-2"), lent.token)
         _child_meets(here, "phi")
-        got = await here.rpc("planner", "GetTask", {"id": "task-1"}, lent.token)
-        assert "diagnosis" in got.text
-        assert _labels(lent.session) == {"phi"}
+        await here.rpc("planner", "SendMessage", message(name="m-2"), lent.token)
+        assert len(here.gateway.services.sessions.list(agent="planner")) == 1
+        _child_meets(here, "secret")
+        await here.rpc("planner", "ListTasks", {}, lent.token)
+        assert _labels(lent.session) == {"phi", "secret"}
 
 
 @pytest.mark.parametrize("method", ["SendMessage", "SendStreamingMessage"])

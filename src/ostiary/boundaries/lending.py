@@ -27,9 +27,14 @@ class SessionLending:
         if session is not None:
             self._sessions.rejoin(session)
 
-    async def close(self, child: Session) -> None:
+    def known(self, child: str) -> Lent | None:
+        """Return what was lent before, with a token of it."""
+        session = self._sessions.session(child)
+        return Lent(session, self._sessions.token(session)) if session is not None else None
+
+    async def close(self, child: str) -> None:
         """End what was lent; one that has ended already needs no more."""
         try:
-            await self._sessions.close(child.id, by="")
+            await self._sessions.close(child, by="")
         except NotFound:
             return

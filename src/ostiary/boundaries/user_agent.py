@@ -52,7 +52,11 @@ class Lending(Protocol):
         """Let the parent take on what the child has met, before anything of the child's comes back."""
         ...
 
-    async def close(self, child: Session, /) -> None:
+    def known(self, child: str, /) -> Lent | None:
+        """Return what was lent for a task before, with a token of it; None when nobody knows it any more."""
+        ...
+
+    async def close(self, child: str, /) -> None:
         """End what was lent for a task that is over."""
         ...
 

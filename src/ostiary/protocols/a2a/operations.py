@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ostiary.boundaries.tasks import PushConfig, TaskRecord, Tasks
@@ -10,7 +11,8 @@ from ostiary.boundaries.user_agent import Answered, Lent, UserAgent
 from ostiary.core.action import Action
 from ostiary.core.decision import Refusal
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
-from ostiary.identity.scopes import parse_scopes
+from ostiary.core.pipeline import Passage
+from ostiary.identity.scopes import contains, parse_scopes
 from ostiary.protocols.a2a import errors, messages
 from ostiary.protocols.a2a.catalogue import Catalogue
 from ostiary.protocols.a2a.errors import A2aError, Fault
@@ -23,8 +25,6 @@ from ostiary.protocols.a2a.upstream import Ask, RemoteError, Upstream
 
 log = logging.getLogger("ostiary.a2a")
 
-MAX_TOKENS: Final = 10_000
-"""Tasks whose lent token is remembered; a forgotten one is lent again for the next message."""
 SCOPES: Final = "x-ostiary-scopes"
 """The header by which a caller lends the agent less than it has: scopes, separated by spaces."""
 MAX_CANCELLING: Final = 64
@@ -62,7 +62,6 @@ class Operations:
         self.catalogue = catalogue
         self.upstream = upstream
         self.pushes = pushes
-        self._lent: dict[str, Lent] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def whole(self, exchange: Exchange) -> Result:
@@ -81,7 +80,7 @@ class Operations:
     def forget(self, session: str) -> None:
         """Drop what is known of a session that has ended; what its agents still work on is cancelled there."""
         for record in self.tasks.all_of(session):
-            lent = self._lent.pop(record.key, None)
+            lent = self._lent_for(record)
             if not record.is_ended and len(self._cancelling) < MAX_CANCELLING:
                 task = asyncio.get_running_loop().create_task(self._cancel(record, lent.token if lent is not None else ""))
                 self._cancelling.add(task)
@@ -151,7 +150,7 @@ class Operations:
         if refusal is None:
             refusal = await self._find(exchange)
         if record is not None:
-            exchange.record, exchange.lent = record, self._lent.get(record.key)
+            exchange.record, exchange.lent = record, self._lent_for(record)
         return refusal or record
 
     def own(self, exchange: Exchange, task: str) -> TaskRecord:
@@ -162,17 +161,39 @@ class Operations:
         return record
 
     async def lend(self, exchange: Exchange, record: TaskRecord | None) -> Refusal | None:
-        """Give the agent a session of its own for the task: the task's, or a new one below the caller's."""
-        known = self._lent.get(record.key) if record is not None else None
-        if known is None or not self.enforcement.stands(known.session):
-            lent = await self.enforcement.lend(exchange.passage, exchange.agent)
-            if isinstance(lent, Refusal):
-                return await self.enforcement.ended(exchange.passage, lent)
-            known = lent
-            if record is not None:
-                self._remember(record, lent)
-        exchange.lent = known
+        """Give the agent a session of its own for the task: the task's, or a new one below the caller's.
+
+        The task's only as long as it holds no more than this message lends; otherwise it ends, and one of less takes its place.
+        """
+        known = self._lent_for(record) if record is not None else None
+        if known is not None and self._is_within(known, exchange.passage):
+            exchange.lent = known
+            return None
+        lent = await self.enforcement.lend(exchange.passage, exchange.agent)
+        if isinstance(lent, Refusal):
+            return await self.enforcement.ended(exchange.passage, lent)
+        exchange.lent = lent
+        if record is not None:
+            await self._replace(exchange, record, lent)
         return None
+
+    def _lent_for(self, record: TaskRecord) -> Lent | None:
+        return self.enforcement.lending.known(record.child) if record.child else None
+
+    def _is_within(self, known: Lent, passage: Passage) -> bool:
+        _, action = passage.acting
+        lends = action.arguments["scopes"]
+        return self.enforcement.stands(known.session) and all(any(contains(each, has) for each in lends) for has in known.session.scopes)
+
+    async def _replace(self, exchange: Exchange, record: TaskRecord, lent: Lent) -> TaskRecord:
+        """Let a task go on under another session. What the one before met is on the caller's first."""
+        if record.child:
+            await self.enforcement.lending.close(record.child)
+            self.enforcement.rejoin(record.child)
+        known = self.tasks.find(record.session, record.agent, record.id) or record
+        exchange.record = record = replace(known, child=lent.session.id)
+        await self.tasks.keep(record)
+        return record
 
     async def _find(self, exchange: Exchange) -> Refusal | None:
         """Look up the agent, its card and its interface: only for who may delegate to it."""
@@ -243,6 +264,8 @@ class Operations:
             messages.check_task(payload, record.id)
         elif task:
             record = self.tasks.find(session, agent, task)
+            if record is not None and exchange.lent is not None and record.child != exchange.lent.session.id:
+                record = await self._replace(exchange, record, exchange.lent)
         if record is None and task and "message" not in payload:
             child = exchange.lent.session.id if exchange.lent is not None else ""
             record = TaskRecord(agent, session, task, self.tasks.context_from(session, agent, context), context, child)
@@ -265,13 +288,6 @@ class Operations:
             if refusal is not None:
                 raise InvalidAction(refusal.detail, code=refusal.code, status=refusal.status, remedy=refusal.remedy)
         exchange.record = noted
-        if exchange.lent is not None and not is_ended:
-            self._remember(noted, exchange.lent)
-
-    def _remember(self, record: TaskRecord, lent: Lent) -> None:
-        if len(self._lent) >= MAX_TOKENS:
-            self._lent.pop(next(iter(self._lent)))
-        self._lent[record.key] = lent
 
     def rejoin(self, exchange: Exchange) -> None:
         """Let the caller take on what the agent met for this exchange and its task, whatever it answers."""
@@ -283,9 +299,7 @@ class Operations:
         lent, record = exchange.lent, exchange.record
         if lent is None or (record is not None and not record.is_ended):
             return
-        if record is not None:
-            self._lent.pop(record.key, None)
-        await self.enforcement.lending.close(lent.session)
+        await self.enforcement.lending.close(lent.session.id)
 
     # -- following a task
 
