@@ -10,7 +10,6 @@ import msgspec
 from cedarpy import _internal as cedar
 
 from ostiary.policy.entities import Uid
-from ostiary.policy.schema import PolicySchema
 from ostiary.policy.source import Policy
 
 
@@ -77,12 +76,10 @@ def evaluate_partly(policies: Any, entities: Any, question: Question) -> Answer:
     return _answer(found, is_open=found.decision not in ("Allow", "Deny"))
 
 
-def validate(policies: Sequence[Policy], schema: PolicySchema) -> list[tuple[Policy, str]]:
-    """Return what Cedar's strict validator says against each policy."""
-    if not policies:
-        return []
+def validate(policies: Sequence[Policy], schema: Any) -> list[tuple[Policy, str]]:
+    """Return what Cedar's strict validator says against each policy; `schema` is a handle."""
     text = "\n".join(policy.text for policy in policies)
-    report: dict[str, Any] = json.loads(cedar.validate_policies(text, schema.handle, release_gil=True))
+    report: dict[str, Any] = json.loads(cedar.validate_policies(text, schema, release_gil=True))
     found: list[tuple[Policy, str]] = []
     for error in report["errors"]:
         number = re.fullmatch(r"policy([0-9]+)", error.get("policy_id", ""))

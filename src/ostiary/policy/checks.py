@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 from ostiary.core.errors import InvalidPolicy
 from ostiary.core.registry import Registry
-from ostiary.policy import cedar, guards, hints
+from ostiary.policy import guards, hints
 from ostiary.policy.entities import EntityGraph
 from ostiary.policy.obligations import Means, undoable
 from ostiary.policy.obligations import problems as annotation_problems
 from ostiary.policy.schema import PolicySchema, generate
 from ostiary.policy.source import Policy, Problem, read
+from ostiary.policy.validating import validate
 from ostiary.policy.values import nearest
 
 ANY = Means()
@@ -93,7 +94,7 @@ def _annotations(policies: Sequence[Policy]) -> list[Problem]:
 
 def _types(policies: Sequence[Policy], schema: PolicySchema) -> list[tuple[Policy, Problem]]:
     """Return what the validator says, each complaint once however many actions it is about."""
-    found = cedar.validate(policies, schema)
+    found = validate(policies, schema)
     explained = {policy.id for policy, message in found if message.startswith("unrecognized")}
     problems: dict[tuple[int, str], tuple[Policy, Problem]] = {}
     for policy, message in found:

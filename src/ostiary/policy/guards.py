@@ -59,7 +59,7 @@ def _types(node: Any, policy: Policy, schema: PolicySchema) -> list[Type]:
     if not isinstance(node, pst.Var):
         return []
     if node.name == "context":
-        return [schema.actions[name].context for name in sorted(actions_of(policy, schema))]
+        return [schema.contexts[name] for name in sorted(actions_of(policy, schema))]
     if node.name == "principal":
         return _entities(_named(policy.node.principal) or PRINCIPALS, schema)
     if node.name == "resource":

@@ -105,6 +105,11 @@ class PolicySchema:
         return {name: (shape.digest, *sorted(shape.fields.shapes)) for name, shape in self.actions.items() if shape.is_tool}
 
     @cached_property
+    def contexts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The Cedar type of each action's context, by the action."""
+        return {name: shape.context for name, shape in self.actions.items()}
+
+    @cached_property
     def members(self) -> Mapping[str, frozenset[str]]:
         """The actions that can be asked for, by the action or group that covers them."""
         found: dict[str, set[str]] = {group: set() for group in self.groups}
