@@ -49,6 +49,22 @@ def test_the_owner_of_the_agent_counts_as_involved() -> None:
     assert decide(ALLOW + owner, PAY, "user:bob", "agent:invoice-bot", about=given("finance", "bob")).effect is Effect.ALLOW
 
 
+@pytest.mark.parametrize(
+    ("links", "who", "barred"),
+    [
+        (("user:bob", "agent:invoice-bot", "agent:helper"), "owner", {"alice", "bob"}),
+        (("agent:invoice-bot", "agent:helper"), "user", {"alice", "bob"}),
+        (("user:bob", "agent:invoice-bot", "agent:helper"), "user", {"bob"}),
+    ],
+)
+def test_everybody_behind_a_chain_counts_as_involved(links: tuple[str, ...], who: str, barred: set[str]) -> None:
+    """R-B4, R-B1: invoice-bot (alice's) hands on to helper (bob's); without a user, the owners stand for one."""
+    rule = LOOSE.replace("user,owner", who).replace('"2"', '"1"')
+    for name in ("alice", "bob", "carol"):
+        found = decide(ALLOW + rule, PAY, *links, about=given("finance", name)).effect
+        assert found is (Effect.HOLD if name in barred else Effect.ALLOW), name
+
+
 def test_one_approval_does_not_lift_two_rules_of_two_groups() -> None:
     """R-B4: finance cannot answer for security."""
     other = '@id("night") @approval("security") forbid (principal, action, resource) unless { context has approval };'

@@ -73,7 +73,9 @@ class ApprovalView:
     """How many of each group must say yes, and who has."""
     quorum: int
     four_eyes: list[str]
-    """Who may not: `user` that lent the rights, `owner` of the agent."""
+    """Who may not: the `user` who lent the rights, the `owner` of any agent of the chain."""
+    owners: list[str]
+    """Who owns an agent of the chain."""
     created_at: float
     expires_at: float
     votes: list[VoteView]
@@ -153,6 +155,7 @@ def _view(task: Task, state: str) -> ApprovalView:
         needs=[NeedView(need.group, need.quorum, sorted(task.by(need))) for need in task.needs],
         quorum=task.quorum,
         four_eyes=list(task.four_eyes),
+        owners=list(task.owners or [task.owner]),
         created_at=task.created_at,
         expires_at=task.expires_at,
         votes=[VoteView(vote.by, vote.at, vote.approves, vote.reason, vote.endorses) for vote in task.votes],

@@ -57,7 +57,7 @@ def deny(id: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
 def _answer(task: str, verb: str, reason: str, out: Any, **extra: str | None) -> None:
     body: dict[str, str | None] = {"reason": reason or NO_REASON, **{key: value for key, value in extra.items() if value}}
     found = Client.of_place().post(f"/v1/approvals/{segment(task)}/{verb}", body)
-    missing = found["quorum"] - len(found["votes"])
+    missing = sum(max(0, need["quorum"] - len(need["by"])) for need in found["needs"])
     more = f", {missing} more needed" if found["state"] == "pending" else "; the agent may repeat the action" if verb == "approve" else ""
     out.done(f"approval {task} is {found['state']}{more}", found)
 

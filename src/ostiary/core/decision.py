@@ -34,7 +34,7 @@ class ApprovalRule:
     quorum: int = 1
     expires_s: int = 3600
     four_eyes: frozenset[str] = frozenset()
-    """Who may not approve: `user`, `owner` of the acting agent."""
+    """Who may not approve: the `user` who lent the rights, the `owner` of any agent of the chain."""
 
 
 @quick

@@ -62,6 +62,11 @@ class Subject:
         first = self.chain[0]
         return first if first.kind is PrincipalKind.USER else None
 
+    @property
+    def owners(self) -> frozenset[str]:
+        """Who answers for an agent of the chain, by name."""
+        return frozenset(link.owner for link in self.chain if link.owner)
+
 
 @dataclass(frozen=True, slots=True)
 class Authentication:

@@ -209,7 +209,7 @@ class Approvals:
         if "user" in task.four_eyes and person in ({self._person(task.user)} if task.user else owners):
             return "they lent the rights it would use"
         if "owner" in task.four_eyes and person in owners:
-            return "they own the agent that asks, or one it asks for"
+            return "they own the agent that asks, or one that it acts for"
         if by in self._stewards:
             return ""
         user = self._backing.registry.users.get(by)
@@ -251,7 +251,7 @@ class Approvals:
             four_eyes=tuple(sorted({who for rule in rules for who in rule.four_eyes})),
             agent=session.subject.actor.name,
             owner=session.subject.actor.owner or "",
-            owners=tuple(sorted({link.owner for link in session.subject.chain if link.owner})),
+            owners=tuple(sorted(session.subject.owners)),
             user=user.name if user else "",
             purpose=session.purpose,
             action=action.name,

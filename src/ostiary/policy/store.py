@@ -111,13 +111,13 @@ class PolicyStore:
             return ready.version
 
     async def _prepare(self, registry: Registry, version: PolicyVersion) -> Snapshot:
-        """Make ready beside the loop: a thousand policies take most of a second."""
+        """Make ready beside the loop: a thousand policies over a thousand tools take seconds."""
         before = self._engine.snapshot if self._engine.is_loaded else None
         return await asyncio.to_thread(prepare, registry, version, before, self._engine.means)
 
     async def _activate(self, version: PolicyVersion, by: str, why: str, verb: str) -> None:
         """Record, then store, then remember; the caller swaps the engine last. A failure leaves the old version deciding."""
-        diff = difference(self.current.files, version.files)
+        diff = await asyncio.to_thread(difference, self.current.files, version.files)
         if self._activations:
             diff += moved(self.current.actions, version.actions)
         await self._record(by, why, verb, version, diff)

@@ -107,9 +107,9 @@ def join(told: Sequence[tuple[Approval, Verdict]]) -> Verdict:
 
 def _is_met(rule: ApprovalRule, approvals: Sequence[Approval], session: Session) -> bool:
     """Say whether one is of the rule's group, by enough people, and none of them barred."""
-    user = session.subject.user
-    barred = {"user": {user.name if user else None}, "owner": {link.owner for link in session.subject.chain}}
-    kept_out = {person for who in rule.four_eyes for person in barred.get(who, ())}
+    user, owners = session.subject.user, session.subject.owners
+    barred = {"user": {user.name} if user else owners, "owner": owners}
+    kept_out = frozenset[str]().union(*(barred[who] for who in rule.four_eyes))
     return any(each.group == rule.group and each.by.isdisjoint(kept_out) and len(each.by) >= rule.quorum for each in approvals)
 
 

@@ -1,6 +1,7 @@
 """The inbox: the right people, exactly one action, once, for a time, recorded before it counts (R-B4, R-G3, R-K3)."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from ostiary.core.action import Action, Boundary, Origins, Resource
 from ostiary.core.decision import ApprovalRule, Decision, Effect, Refusal
 from ostiary.core.errors import Conflict, Invalid, LedgerUnavailable, NotFound, Unavailable
 from ostiary.core.pipeline import Passage
-from ostiary.core.ports import Credential
+from ostiary.core.ports import Change, Credential
 from ostiary.core.registry import Registry, User
 from ostiary.core.subject import Limits, Principal, PrincipalKind, Session, Status, Subject
 from ostiary.governance.approvals import MAX_OPEN_PER_SESSION, Approvals
@@ -109,6 +110,46 @@ async def test_an_autonomous_agents_owner_is_its_user() -> None:
     task = await held(inbox, replace(FINANCE, four_eyes=frozenset({"user"})), where=session(user=None))
     with pytest.raises(Invalid, match="lent the rights"):
         await inbox.approve(task, by="owen", reason="me")
+
+
+@pytest.mark.parametrize(("by", "why"), [("alice", "lent the rights"), ("carol", "one that it acts for"), ("owen", "own the agent")])
+async def test_everybody_behind_a_delegated_action_is_barred(by: str, why: str) -> None:
+    """R-B4, R-B1: bot is owen's and acts for planner, which is carol's; after a restart too."""
+    planner = Principal("spiffe://t/agent/planner", PrincipalKind.AGENT, "planner", owner="carol")
+    world = made()
+    user, actor = session().subject.chain
+    task = await held(world.approvals(), where=replace(session(), subject=Subject((user, planner, actor)), depth=1))
+    inbox = world.approvals()
+    with pytest.raises(Invalid, match=why):
+        await inbox.approve(task, by=by, reason="me")
+    await inbox.approve(task, by="dan", reason="neither theirs nor lent by me")
+    assert inbox.show(task)[1] == "approved"
+
+
+async def test_the_owners_of_an_autonomous_chain_stand_for_its_user() -> None:
+    """R-B4: planner began by itself; neither its owner nor the acting agent's answers."""
+    planner = Principal("spiffe://t/agent/planner", PrincipalKind.AGENT, "planner", owner="carol")
+    where = replace(session(user=None), subject=Subject((planner, session().subject.actor)), depth=1)
+    inbox = made().approvals()
+    task = await held(inbox, replace(FINANCE, four_eyes=frozenset({"user"})), where=where)
+    for by in ("carol", "owen"):
+        with pytest.raises(Invalid, match="lent the rights"):
+            await inbox.approve(task, by=by, reason="me")
+    await inbox.approve(task, by="dan", reason="ordered")
+    assert inbox.show(task)[1] == "approved"
+
+
+async def test_a_task_of_an_older_data_directory_bars_whom_it_named() -> None:
+    """R-B4: without what is kept now, the user and the acting agent's owner are who they were."""
+    world = made()
+    task = await held(world.approvals())
+    ((name, raw),) = [(name, body) for name, body in world.load("approval").items() if name == task]
+    older = {key: value for key, value in json.loads(raw).items() if key != "owners"}
+    await world.write([Change("approval", name, json.dumps(older).encode())])
+    inbox = world.approvals()
+    for by, why in (("alice", "lent the rights"), ("owen", "own the agent")):
+        with pytest.raises(Invalid, match=why):
+            await inbox.approve(task, by=by, reason="me")
 
 
 async def test_a_quorum_is_of_people_not_of_names() -> None:

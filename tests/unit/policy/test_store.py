@@ -1,5 +1,6 @@
 """Policy versions: recorded before live, kept, rolled back, and carried over a changing registry."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,34 @@ async def test_a_change_is_recorded_with_who_why_and_diff() -> None:
     parts = {part.name: part.content.decode() for part in entry.parts}
     assert parts["reason"] == "clerks need their mail"
     assert '+@id("clerks-read") permit' in parts["diff"]
+
+
+async def test_traffic_goes_on_while_versions_are_made_ready_and_swapped() -> None:
+    """R-P2: whatever is asked meanwhile is decided by one version or the other, whole; nothing waits for the validator."""
+    many = [tool("mail", f"tool-{number}", {"to": STRING, f"x{number}": STRING}) for number in range(300)]
+    company = Company(registry(*many))
+    rules = "".join(
+        f'@id("r-{number}") forbid (principal, action in Action::"call_tool", resource) when {{ context.session.depth > {number} }};'
+        for number in range(200)
+    )
+    permitting = await company.store.apply({"pay.cedar": PAY["pay.cedar"] + rules}, "bob", "first")
+    asked: list[tuple[str, Effect]] = []
+
+    async def ask() -> None:
+        while True:
+            decision = decide(company.engine, MONEY)
+            asked.append((decision.revision, decision.effect))
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    refusing = await company.store.apply({"rules.cedar": rules}, "bob", "second")
+    before = len(asked)
+    await asyncio.sleep(0.01)
+    asking.cancel()
+    assert before > 100
+    assert set(asked[:before]) == {(permitting.revision, Effect.ALLOW)}
+    assert set(asked[before:]) == {(refusing.revision, Effect.DENY)}
 
 
 async def test_nothing_changes_when_a_policy_is_wrong() -> None:
