@@ -81,3 +81,18 @@ async def test_an_agent_that_holds_its_streams_open_leaves_room_for_others(monke
         async with asyncio.timeout(5):
             while "result" not in await caller.call("echo", text="a"):
                 await asyncio.sleep(0.05)
+
+
+async def test_an_agent_does_not_take_every_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-P1: over all its sessions an agent listens on so many streams; its calls, and others' subscriptions, still have room."""
+    monkeypatch.setattr("ostiary.protocols.mcp.listening.MAX_OPEN_OF_AGENT", 1)
+    async with shaped() as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        running.sessions.lend("t-second")
+        meta = {"mcp-protocol-version": "2026-07-28", "mcp-method": "subscriptions/listen"}
+        given = {"authorization": f"Bearer {caller.token}", "content-type": "application/json", **meta}
+        body = caller.modern("subscriptions/listen", notifications={"toolsListChanged": True})
+        async with caller.http.stream("POST", caller.url, json=body, headers=given) as first:
+            assert first.status_code == 200
+            async with Caller(running, token="t-second") as again:
+                assert code_of(await again.ask("subscriptions/listen", notifications={"toolsListChanged": True})) == "rate_limited"
+                assert "result" in await again.call("echo", text="a")

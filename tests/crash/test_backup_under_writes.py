@@ -87,9 +87,15 @@ def test_a_copy_goes_nowhere_it_could_harm(written: Path, tmp_path: Path) -> Non
 
 
 def test_keys_stay_where_they_are_when_asked(written: Path, tmp_path: Path) -> None:
-    (written / "keys").mkdir()
-    (written / "keys/master.key").write_bytes(KEY)
+    """R-H1: a copy for a place that is trusted less holds nothing that opens it, or lets somebody into the gateway it was made of."""
+    secrets = ("keys/master.key", "operator.key", "tls/ca.key")
+    for name in secrets:
+        (written / name).parent.mkdir(exist_ok=True)
+        (written / name).write_bytes(KEY)
+    (tmp_path / "without").mkdir(mode=0o755)
     copy(written, tmp_path / "with")
     copy(written, tmp_path / "without", keys=False)
-    assert (tmp_path / "with/keys/master.key").read_bytes() == KEY
-    assert not (tmp_path / "without/keys").exists()
+    for name in secrets:
+        assert (tmp_path / "with" / name).read_bytes() == KEY
+    assert not [path for path in (tmp_path / "without").rglob("*") if path.is_file() and path.read_bytes() == KEY]
+    assert (tmp_path / "without").stat().st_mode & 0o077 == 0

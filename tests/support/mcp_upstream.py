@@ -65,7 +65,7 @@ class Sessions:
             return refuse("no_session", "no session opens with this credential")
         return self.standing(session) or session
 
-    def standing(self, session: Session) -> Refusal | None:
+    def standing(self, session: Session, *, is_acting: bool = True) -> Refusal | None:
         revoked = any(self.by_token[token] is session for token in self.revoked)
         return refuse("revoked", "the session was revoked") if revoked else None
 

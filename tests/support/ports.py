@@ -35,7 +35,7 @@ class OneSession:
             return refuse("no_session", "no session opens with this credential")
         return self.standing(self.session) or self.session
 
-    def standing(self, session: Session) -> Refusal | None:
+    def standing(self, session: Session, *, is_acting: bool = True) -> Refusal | None:
         return refuse("revoked", "the session was revoked") if self.revoked else None
 
     def reaches(self, session: Session, action: Action) -> bool:

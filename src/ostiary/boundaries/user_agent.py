@@ -146,8 +146,8 @@ class UserAgent:
             return False
 
     def stands(self, session: Session) -> bool:
-        """Say whether a session may still act."""
-        return self._identity.standing(session) is None
+        """Say whether a session may still act; asking is no act of it."""
+        return self._identity.standing(session, is_acting=False) is None
 
     def known(self, name: str) -> Agent | Refusal:
         """Return an agent that can be delegated to now, or why not; ask only for who may delegate to it."""

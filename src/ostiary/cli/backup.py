@@ -13,7 +13,7 @@ def backup(to: Path, *, without_keys: bool = False, out: Out = PLAIN) -> int:
     to:
         A folder that is empty or not there yet. Whoever has it with its keys can read everything.
     without_keys:
-        Leave `keys/` out, to be kept elsewhere.
+        Leave out `keys/`, `tls/` and `operator.key`, to be kept elsewhere.
     """
     from ostiary.cli.client import place
     from ostiary.storage.backup import copy

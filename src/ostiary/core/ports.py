@@ -34,8 +34,11 @@ class Identity(Protocol):
         """Return the session the credential opens. Records every failure and every first success."""
         ...
 
-    def standing(self, session: Session) -> Refusal | None:
-        """Return why the session may not act now (revoked, expired, isolated …), looked up every time."""
+    def standing(self, session: Session, *, is_acting: bool = True) -> Refusal | None:
+        """Return why the session may not act now (revoked, expired, isolated …), looked up every time.
+
+        Asked for something it does, unless `is_acting` is off: who only waits, or looks after it, does not keep it from being idle.
+        """
         ...
 
     def in_scope(self, session: Session, action: Action) -> Refusal | None:

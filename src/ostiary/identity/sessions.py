@@ -90,13 +90,13 @@ class Sessions:
             await self._keeper.keep(live)
         return live.session
 
-    def standing(self, session: Session) -> Refusal | None:
+    def standing(self, session: Session, *, is_acting: bool = True) -> Refusal | None:
         """Return why the session may not act now: looked up in the registry and revocations of this moment."""
         live = self._live.get(session.id)
         if live is None:
             return refuse("revoked", "the session is not known here", remedy="open a new session")
         refusal = self._standing.of(live)
-        if refusal is None:
+        if refusal is None and is_acting:
             self._touch(live)
         if refusal is None and session is not live.session and session.subject != live.session.subject:
             return refuse("revoked", "the rights of the user or agent changed meanwhile", remedy="send the action again")

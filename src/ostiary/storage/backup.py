@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ostiary.core.errors import InvalidConfig, Unavailable
 
-PLAIN = ("ledger.origin", "operator.key", "ostiary.toml", "ledger/checkpoint")
+PLAIN = ("ledger.origin", "ostiary.toml", "ledger/checkpoint")
 """Copied first: a ledger may be newer than its checkpoint, never older."""
-FOLDERS = ("keys", "tls")
+SECRET = ("operator.key",)
+SECRET_FOLDERS = ("keys", "tls")
 TRIES = 20
 WAL_HEADER = 32
 
 
 def copy(data: Path, to: Path, *, keys: bool = True) -> None:
-    """Copy a data directory into an empty folder. Raises InvalidConfig, and Unavailable when the state does not hold still.
+    """Copy a data directory into an empty folder, without `keys` nothing that lets anybody in. Raises InvalidConfig, and Unavailable when the state does not hold still.
 
     State goes before the ledger, so that it holds no change without a record; the ledger before its keys, so that each
     entry's keys are there. The search index is left out: it is made again at the next start.
@@ -27,11 +28,12 @@ def copy(data: Path, to: Path, *, keys: bool = True) -> None:
         raise InvalidConfig(f"`{to}` is not an empty folder", remedy="name a new one")
     for folder in (to, to / "ledger"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in FOLDERS:
-        if (data / name).is_dir() and (keys or name != "keys"):
+        folder.chmod(0o700)
+    for name in SECRET_FOLDERS if keys else ():
+        if (data / name).is_dir():
             shutil.copytree(data / name, to / name)
             (to / name).chmod(0o700)
-    for name in PLAIN:
+    for name in (*PLAIN, *(SECRET if keys else ())):
         if (data / name).is_file():
             shutil.copy2(data / name, to / name)
     _copy_held(data / "state.db", to / "state.db")

@@ -47,7 +47,7 @@ class World:
     async def authenticate(self, credential: Credential) -> Session | Refusal:
         return self._called("authenticate") or session()
 
-    def standing(self, session: Session) -> Refusal | None:
+    def standing(self, session: Session, *, is_acting: bool = True) -> Refusal | None:
         if self.standing_refusals:
             return self.standing_refusals.pop(0)
         return self._called("standing")

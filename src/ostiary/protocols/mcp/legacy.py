@@ -134,7 +134,7 @@ class Legacy:
         now = time.monotonic()
         if now - self._swept_at > SWEEP_S:
             self._swept_at = now
-            for stale in self._sessions.stale(lambda session: self._identity.standing(session) is None):
+            for stale in self._sessions.stale(lambda session: self._identity.standing(session, is_acting=False) is None):
                 await self._end(stale)
 
     async def _capabilities(self, client: ClientSession, server: str) -> Mapping[str, Any] | Refusal:
@@ -266,14 +266,14 @@ class Legacy:
         self, call: Call, client: ClientSession, outlet: Outlet, last: int, *, gone: asyncio.Task[None], holder: object
     ) -> None:
         quiet = 0.0
-        while not gone.done() and self._identity.standing(client.session) is None:
+        while not gone.done() and self._identity.standing(client.session, is_acting=False) is None:
             if outlet is client.standing and client.holder is not holder:
                 return
             outlet.fresh.clear()
             for place, event in outlet.after(last):
                 await call.push(event)
                 last, quiet = place, 0.0
-                if self._identity.standing(client.session) is not None:
+                if self._identity.standing(client.session, is_acting=False) is not None:
                     return
             if outlet.is_done:
                 return

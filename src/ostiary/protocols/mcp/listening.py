@@ -10,6 +10,7 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Identity
+from ostiary.core.subject import Session
 from ostiary.protocols.mcp.exchange import Exchange
 from ostiary.protocols.mcp.headers import META_SUBSCRIPTION
 from ostiary.protocols.mcp.message import INVALID_PARAMS, RpcError, refused, result
@@ -18,6 +19,8 @@ from ostiary.protocols.mcp.operations import Operations
 from ostiary.protocols.mcp.upstream import Deaf, Offer
 
 MAX_OPEN: Final = 1000
+MAX_OPEN_OF_AGENT: Final = 250
+"""Over all its sessions, so that no agent takes every place by opening more of them."""
 MAX_OPEN_OF_ONE: Final = 16
 MAX_WAITING: Final = 256
 MAX_URIS: Final = 64
@@ -58,8 +61,7 @@ class Listening:
     async def serve(self, exchange: Exchange) -> None:
         """Acknowledge, then write changes until either side leaves or the session no longer stands."""
         wanted = _wanted(exchange)
-        mine = sum(other.exchange.session is exchange.session for other in self._open)
-        if len(self._open) >= MAX_OPEN or mine >= MAX_OPEN_OF_ONE:
+        if self._is_full(exchange.session):
             await self._refuse(exchange, refuse("rate_limited", "too many subscriptions are open"))
             return
         if exchange.server and not self._operations.touches(exchange.session, exchange.server):
@@ -82,6 +84,12 @@ class Listening:
             self._open.discard(subscription)
             await self._operations.upstreams.release(owner)
 
+    def _is_full(self, session: Session) -> bool:
+        others = [other.exchange.session for other in self._open]
+        mine = sum(other.id == session.id for other in others)
+        of_agent = sum(other.subject.actor.id == session.subject.actor.id for other in others)
+        return len(others) >= MAX_OPEN or mine >= MAX_OPEN_OF_ONE or of_agent >= MAX_OPEN_OF_AGENT
+
     def changed(self, server: str, method: str) -> None:
         """Tell those who asked for it that a list of a server changed."""
         for subscription in list(self._open):
@@ -99,7 +107,7 @@ class Listening:
         exchange, quiet = subscription.exchange, 0.0
         gone = asyncio.get_running_loop().create_task(exchange.call.gone())
         try:
-            while not (gone.done() or subscription.is_ended) and self._identity.standing(exchange.session) is None:
+            while not (gone.done() or subscription.is_ended) and self._identity.standing(exchange.session, is_acting=False) is None:
                 try:
                     async with asyncio.timeout(LOOK_S):
                         message = await subscription.waiting.get()
@@ -109,7 +117,7 @@ class Listening:
                         await exchange.call.push(b": alive\n\n")
                         quiet = 0.0
                     continue
-                if self._identity.standing(exchange.session) is None:
+                if self._identity.standing(exchange.session, is_acting=False) is None:
                     await exchange.reply.event(message)
         finally:
             gone.cancel()
