@@ -12,7 +12,8 @@ import pytest
 from ostiary.identity.credentials import Opened
 from ostiary.protocols.mcp import legacy
 from tests.support.a2a_world import World, world
-from tests.support.mcp_shaped import CAPABILITIES, MODERN, VERSION
+from tests.support.mcp_shaped import MODERN
+from tests.support.mcp_upstream import CAPABILITIES, VERSION
 
 OLD = "2025-11-25"
 WAIT_S = 15.0

@@ -1,11 +1,14 @@
 """What travels beside the arguments: capabilities, log levels, traces and references, which a hijacked agent could fill with anything."""
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from ostiary.core.registry import Server
-from tests.support.mcp_shaped import Caller, shaped
+from ostiary.protocols.wire import Call
+from tests.support.mcp_shaped import Caller, Shaped, shaped
 from tests.support.mcp_upstream import gateway
 
 SECRET = "the-patients-name-is-Maria-Muster"
@@ -81,3 +84,41 @@ async def test_what_was_redacted_in_a_reference_does_not_travel_in_it(kind: str)
         assert sent
         assert mail not in json.dumps(sent)
         assert sent[0]["ref"]["type"] == ref["type"]
+
+
+async def _asks(server: Shaped, call: Call, message: dict[str, Any]) -> Any:
+    """Put a question to the client on the call's own stream, and end once it is answered."""
+    params = {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}}
+    await call.start(200, "text/event-stream")
+    for each in (
+        {"jsonrpc": "2.0", "id": "q1", "method": "elicitation/create", "params": params},
+        {"jsonrpc": "2.0", "id": message["id"], "result": {"content": [{"type": "text", "text": "done"}]}},
+    ):
+        await call.push(b"data: " + json.dumps(each).encode() + b"\n\n")
+        async with asyncio.timeout(10):
+            while each["id"] == "q1" and not _replies(server):
+                await asyncio.sleep(0.01)
+    await call.end()
+
+
+def _replies(server: Shaped) -> list[dict[str, Any]]:
+    return [body for _, body in server.requests if body.get("id") == "q1"]
+
+
+async def test_an_error_in_place_of_a_reply_carries_no_words_upstream() -> None:
+    """R-B5: nobody decides about an error of the client, so the server learns that there was one, in words of ours."""
+    async with shaped(script=_asks, is_modern=False) as server, gateway(Server("s", url=server.url)) as running, Caller(running) as caller:
+        await caller.initialize(elicitation={})
+        body = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": "a"}}}
+        headers = {"authorization": f"Bearer {caller.token}", "accept": "application/json, text/event-stream"}
+        headers |= {"content-type": "application/json", "mcp-session-id": caller.session, "mcp-protocol-version": "2025-11-25"}
+        async with caller.http.stream("POST", caller.url, content=json.dumps(body), headers=headers) as answer:
+            async for line in answer.aiter_lines():
+                question = json.loads(line[5:]) if line.startswith("data:") and line[5:].strip() else {}
+                if question.get("method") == "elicitation/create":
+                    error = {"code": 4111_1111, "message": "the secret is xyzzy", "data": {"more": "xyzzy"}}
+                    await caller.legacy({"jsonrpc": "2.0", "id": question["id"], "error": error})
+        [reply] = _replies(server)
+        assert "error" in reply
+        assert "xyzzy" not in str(reply)
+        assert "4111" not in str(reply)

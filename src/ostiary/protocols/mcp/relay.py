@@ -83,7 +83,7 @@ class Relay:
         except TimeoutError:
             return _error(REFUSED, "the client did not answer in time")
         if "error" in reply:
-            return {"error": {"code": reply["error"]["code"], "message": str(reply["error"]["message"])[:500]}}
+            return _error(REFUSED, "the client answered with an error")
         allowed = await self.answer(method, shaped, reply["result"])
         return _error(REFUSED, allowed.detail) if isinstance(allowed, Refusal) else {"result": allowed}
 
