@@ -112,8 +112,9 @@ def parts(found: dict[str, Any]) -> Iterator[str]:
     yield f"| a piece of a stream, redacted | {controls['stream_redacted_piece_us']:.1f} |"
     for row in found["provenance"]["figures"]:
         yield f"| origins of a call, {row['values']:,} values known | {row['call_safe_us']:.0f} |"
-    worst = max(row["text_us_per_kb"] for row in found["provenance"]["figures"])
-    yield f"| values of 1 KiB of somebody's text | {worst:.0f} |"
+    for name, label in (("text", "somebody's text"), ("directory", "a trusted directory's answer")):
+        worst = max(row[f"{name}_us_per_kb"] for row in found["provenance"]["figures"])
+        yield f"| values of 1 KiB of {label} | {worst:.0f} |"
 
 
 def main() -> None:

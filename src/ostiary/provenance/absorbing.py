@@ -65,6 +65,7 @@ MAX_POINTED = 64
 """Records of one answer the user can have pointed at together."""
 NOTHING: frozenset[str] = frozenset()
 DIGITS = frozenset("+0123456789")
+NO_STEPS: dict[str, Step] = {}
 Own = list[tuple[Any, Step]]
 """The scalars of one record; those of a list in it have a step named as the list."""
 Taken = list[tuple[Own, list[tuple[list[Any], Step]]]]
@@ -92,6 +93,8 @@ class Absorber:
     has_somebodys: bool = False
     """True once a text was found that nobody vouches for."""
     nodes: int = 0
+    listed: list[str] = field(default_factory=list)
+    """Keys of directory values, until they are trusted together."""
 
     def take(self, tree: Any) -> None:
         """Learn the values of one tree."""
@@ -101,6 +104,9 @@ class Absorber:
             self._records(tree, self.fields.root, inherited=False, depth=0)
         else:
             self._records([tree], self.fields.root, inherited=self.is_named, depth=0)
+        if self.listed:
+            self.index.trust(self.listed, self.directory_source)
+            self.listed = []
 
     def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int, is_pointed: bool = False) -> None:
         """Learn from the objects of one list; those the user named by a key that few of them share are believed.
@@ -121,7 +127,7 @@ class Absorber:
             pointed = frozenset(range(len(taken)))
         for number, (own, nested) in enumerate(taken):
             self._learn(own, named=named[number])
-            if number in pointed:
+            if pointed and number in pointed:
                 self._point(own)
                 self._measure(own)
             for inner, where in nested:
@@ -172,17 +178,18 @@ class Absorber:
             self.index.forget_some()
             self.has_somebodys = True
         elif isinstance(node, dict):
-            known, path = self.fields.steps.get, step.path
+            path, add = step.path, own.append
+            known = self.fields.steps.get(path, NO_STEPS).get
             if len(node) > MAX_NODES:
                 self.index.forget_some()
                 self.has_somebodys = True
                 return
             for key, item in node.items():
-                inner = known((path, key)) or self.fields.step(path, key)
+                inner = known(key) or self.fields.step(path, key)
                 if type(item) in CONTAINERS:
                     self._collect(item, inner, own, nested, depth + 1)
                 else:
-                    own.append((item, inner))
+                    add((item, inner))
             self.nodes += len(node)
             self.keys.update(node)
         elif isinstance(node, list):
@@ -282,10 +289,10 @@ class Absorber:
         if named:
             self._measure(own)
         for value, step in own:
-            if value is None or isinstance(value, bool):
+            if value is None or value is True or value is False:
                 continue
             if step.is_directory:
-                self.index.trust(keys_of(value, step.name, self.server), self.directory_source)
+                self.listed += keys_of(value, step.name, self.server)
             elif step.is_attested:
                 if step.is_shaped and isinstance(value, str) and not is_shaped(value):
                     self.text.append(value)
@@ -314,10 +321,12 @@ def _moment(value: Any) -> datetime | None:
 
 def keys_of(value: Any, name: str, server: str) -> list[str]:
     """Return the keys under which a vouched value is known."""
-    if isinstance(value, int | float):
+    if type(value) is not str:
+        if not isinstance(value, int | float):
+            return []
         key = forms.number_key(value)
         return numbered(key, name, server) if is_identifier(name) else [f"n:{key}"]
-    if not isinstance(value, str) or not value or len(value) > forms.MAX_VALUE:
+    if not value or len(value) > forms.MAX_VALUE:
         return []
     if "@" in value and forms.is_mail(value):
         return [f"e:{fold(value)}"]

@@ -58,7 +58,7 @@ class Fields:
     `*.id` means a field of this name anywhere, `*~time` one whose name ends in this word, `*` each field of the answer itself; `result` is the answer itself, where it is a scalar or a list of scalars.
     """
 
-    __slots__ = ("_attested", "_directory", "_is_shaped", "root", "steps")
+    __slots__ = ("_attested", "_directory", "_is_shaped", "_known", "root", "steps")
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory, self._is_shaped = attested, directory, SHAPED in attested
@@ -66,11 +66,13 @@ class Fields:
         self.root = Step(
             "", "", "result" in attested or is_shaped, "result" in directory, is_file=False, is_shaped=is_shaped, can_name=True
         )
-        self.steps: dict[tuple[str, str], Step] = {}
+        self.steps: dict[str, dict[str, Step]] = {}
+        """By path, then by key."""
+        self._known = 0
 
     def step(self, path: str, key: str) -> Step:
         """Return the field `key` of the object at `path`. A key is one step, whatever is in it."""
-        found = self.steps.get((path, key))
+        found = self.steps.get(path, {}).get(key)
         if found is None:
             name = key.replace(".", "\u2024")
             here = f"{path}.{name}" if path else name
@@ -87,8 +89,9 @@ class Fields:
                 is_shaped,
                 can_name=is_vouched or is_directory or is_naming(name),
             )
-            if len(self.steps) < 1_024 and len(key) < 128:
-                self.steps[(path, key)] = found
+            if self._known < 1_024 and len(key) < 128:
+                self._known += 1
+                self.steps.setdefault(path, {})[key] = found
         return found
 
 

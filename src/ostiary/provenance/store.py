@@ -158,13 +158,18 @@ class ValueIndex:
 
     def trust(self, keys: Iterable[str], source: int) -> None:
         """Remember keys of values a trusted source vouches for; a better origin known before stays."""
+        young = self._trusted.young
         for long_key in keys:
+            if young.get(long_key) == source:
+                continue
             key = long_key if len(long_key) <= MAX_KEY else shorten(long_key)
-            known = self._trusted.young.get(key)
+            known = young.get(key)
             if known is None and (known := self._trusted.old.get(key)) is not None:
                 self._trusted.put(key, known)
+                young = self._trusted.young
             if known is None or (known != source and RANK[self.sources[known].origin] > RANK[self.sources[source].origin]):
                 self._trusted.put(key, source)
+                young = self._trusted.young
                 if key[:2] == "n:":
                     self._count(key)
 
