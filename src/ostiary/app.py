@@ -107,7 +107,7 @@ async def open_gateway(
         judge = _judge(base, settings, metrics)
         people = await _identity(closing, settings, base.backing, judge.engine, url)
         is_first_run = await people.control.bootstrap(data / OPERATOR_KEY)
-        approvals = Approvals(base.backing, url=_approval_url(settings, url), stewards=_stewards(settings))
+        approvals = _approvals(closing, base, settings, people.sessions, url)
         people.sessions.on_end(judge.controls.drop)
         provenance, flows = await _information_flow(closing, base.store, base.registrar, people.sessions)
         ports = Ports(
@@ -367,6 +367,15 @@ async def _information_flow(
 def _session_limits(settings: Settings) -> Limits:
     limits = settings.limits
     return Limits(limits.session_actions or None, round(limits.session_spend * MICRO) or None)
+
+
+def _approvals(closing: AsyncExitStack, base: _Base, settings: Settings, sessions: Sessions, url: str) -> Approvals:
+    """Return the inbox; what waited for sessions that are over is taken back, now and whenever one ends."""
+    inbox = Approvals(base.backing, url=_approval_url(settings, url), stewards=_stewards(settings), is_over=sessions.is_over)
+    closing.push_async_callback(inbox.stop)
+    sessions.on_end(inbox.withdraw)
+    inbox.withdraw()
+    return inbox
 
 
 def _approval_url(settings: Settings, url: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.decision import Refusal
-from ostiary.core.errors import Conflict, LedgerUnavailable, NotFound
+from ostiary.core.errors import Conflict, LedgerUnavailable, NotFound, Unavailable
 from ostiary.core.ports import Credential
 from ostiary.identity.lending import Ask
 from ostiary.identity.step_up import MAX_PENDING, MAX_PENDING_PER_AGENT, StepUp
@@ -25,7 +25,7 @@ async def start(**agent: Any) -> tuple[Identity, Any]:
 
 
 async def asked(here: Identity, opened: Any, *scopes: str) -> StepUp:
-    found = here.sessions.ask_more(opened.session, scopes)
+    found = await here.sessions.ask_more(opened.session, scopes)
     assert isinstance(found, StepUp), found
     return found
 
@@ -121,10 +121,10 @@ async def test_a_session_that_ends_while_the_grant_is_recorded_gets_nothing() ->
 async def test_no_more_than_the_agent_declares_and_the_session_above_has() -> None:
     """R-P2: what could not be lent at opening cannot be had by asking."""
     here, opened = await start(scopes=("tool:mail/*", "tool:files/read", "agent:helper"))
-    assert isinstance(here.sessions.ask_more(opened.session, ["tool:pay/pay"]), Refusal)
+    assert isinstance(await here.sessions.ask_more(opened.session, ["tool:pay/pay"]), Refusal)
     assert (await asked(here, opened, "tool:files/*")).adds == ("tool:files/read",)
     child = await here.lent_on(opened.session, "tool:mail/read")
-    assert isinstance(here.sessions.ask_more(child.session, ["tool:files/read"]), Refusal)
+    assert isinstance(await here.sessions.ask_more(child.session, ["tool:files/read"]), Refusal)
     request = await asked(here, child, "tool:*/*")
     assert request.adds == ("tool:mail/*",)
     await here.sessions.step_ups.grant(request.id, by="alice")
@@ -172,10 +172,10 @@ async def test_one_agent_does_not_take_every_place_and_what_is_over_gives_its_pl
             here.sessions.in_scope(opened.session, calling(f"pay/p{number}-{tool}"))
     assert len(here.sessions.step_ups.list()) == MAX_PENDING_PER_AGENT
     other = await here.opened("tool:mail/*", agent="helper")
-    assert isinstance(here.sessions.ask_more(other.session, ["tool:pay/pay"]), StepUp)
+    assert isinstance(await here.sessions.ask_more(other.session, ["tool:pay/pay"]), StepUp)
     here.memory.clock.at_s += 61
     fresh = await here.opened("tool:mail/*")
-    assert isinstance(here.sessions.ask_more(fresh.session, ["tool:pay/pay"]), StepUp)
+    assert isinstance(await here.sessions.ask_more(fresh.session, ["tool:pay/pay"]), StepUp)
     assert len(here.sessions.step_ups.list()) == 2
     await here.stop()
 
@@ -220,7 +220,7 @@ async def test_an_agent_cannot_answer_for_its_user(tmp_path: Path) -> None:
         key = await services.keys.issue_agent_key("alice-bot", by="test")
         opened = await services.sessions.open(Ask("alice-bot", "alice", ("tool:mail/*",), "read"))
         assert not isinstance(opened, Refusal)
-        request = services.sessions.ask_more(opened.session, ["tool:pay/pay"])
+        request = await services.sessions.ask_more(opened.session, ["tool:pay/pay"])
         assert isinstance(request, StepUp)
         for token in (key.secret, opened.token, signed_in.token):
             async with plane.client(token) as client:
@@ -251,7 +251,7 @@ async def test_nobody_sees_ends_or_answers_for_somebody_else(tmp_path: Path) -> 
         services = plane.services
         opened = await services.sessions.open(Ask("alice-bot", "alice", ("tool:mail/*",), "read"))
         assert not isinstance(opened, Refusal)
-        request = services.sessions.ask_more(opened.session, ["tool:pay/pay"])
+        request = await services.sessions.ask_more(opened.session, ["tool:pay/pay"])
         assert isinstance(request, StepUp)
         for role in ("approver", "owner", "security", "auditor", "administrator"):
             async with plane.client(role) as client:
@@ -261,3 +261,52 @@ async def test_nobody_sees_ends_or_answers_for_somebody_else(tmp_path: Path) -> 
                 assert (await client.post(f"/v1/me/requests/{request.id}/grant", json={})).status_code == 404
                 answer = await client.post(f"/v1/sessions/requests/{request.id}/grant", json={})
                 assert answer.status_code == (200 if role == "administrator" else 403), role
+
+
+async def test_what_waits_and_what_was_refused_outlive_the_process() -> None:
+    """R-B1: an agent does not get a second answer, nor a second eight places, by having the gateway killed; what ended is forgotten."""
+    here, opened = await start()
+    waits, refused = await asked(here, opened, "tool:pay/pay"), await asked(here, opened, "tool:files/read")
+    await here.sessions.step_ups.refuse(refused.id, by="alice", reason="not that")
+    gone = await here.opened("tool:mail/*")
+    await asked(here, gone, "tool:pay/pay")
+    await here.sessions.close(gone.session.id, by="alice")
+    later = await identity(crashed(here.memory))
+    assert [each.id for each in later.sessions.step_ups.list()] == [waits.id]
+    session = later.sessions.session(opened.session.id)
+    assert session is not None
+    again = await later.sessions.ask_more(session, ["tool:files/read"])
+    assert isinstance(again, Refusal)
+    assert (again.code, "not that" in again.detail) == ("forbidden", True)
+    for number in range(MAX_PENDING - 1):
+        assert isinstance(await later.sessions.ask_more(session, [f"tool:other/t{number}"]), StepUp)
+    assert isinstance(await later.sessions.ask_more(session, ["tool:other/more"]), Refusal)
+    await later.sessions.step_ups.grant(waits.id, by="alice")
+    assert later.sessions.in_scope(session, calling("pay/pay")) is None
+    await later.sessions.close(opened.session.id, by="alice")
+    await later.stop()
+    assert later.memory.load("identity/step_up") == {}
+    await here.stop()
+
+
+async def test_a_refusal_is_recorded_once_its_request_is_stored_and_a_no_is_kept_or_not_given() -> None:
+    """Nothing names a request that a crash would forget; when it cannot be stored, that is said, and nothing is answered by halves."""
+    here, opened = await start()
+    refusal = here.sessions.in_scope(opened.session, calling("pay/pay"))
+    assert refusal is not None
+    assert here.memory.load("identity/step_up") == {}
+    here.memory.is_storing = False
+    ledger, entry = here.sessions.guard(here.memory), replace(here.memory.entries[-1], session=opened.session.id)
+    with pytest.raises(Unavailable):
+        await ledger.append(entry)
+    (waits,) = here.sessions.step_ups.list()
+    with pytest.raises(Unavailable):
+        await here.sessions.step_ups.grant(waits.id, by="alice")
+    with pytest.raises(Unavailable):
+        await here.sessions.step_ups.refuse(waits.id, by="alice")
+    assert here.sessions.step_ups.show(waits.id).state == "pending"
+    assert here.sessions.in_scope(opened.session, calling("pay/pay")) is not None
+    here.memory.is_storing = True
+    await ledger.append(entry)
+    assert list(here.memory.load("identity/step_up")) == [waits.id]
+    await here.stop()

@@ -102,6 +102,12 @@ def test_exit_codes_and_streams(gateway: Outside, command: str, code: int) -> No
             "`--ttl` (in seconds): input should be less",
         ),
         ("session open --agent porter --user alice --scope tool:vault/* --purpose x --actions=-1", "`--actions`: input should be greater"),
+        ("session close nope", "`nope` is not the id of a session: that is 32 hex digits\nto do: ostiary session list"),
+        ("session grant nope", "`nope` is not the id of a request"),
+        ("approval approve nope", "`nope` is not the id of a held action"),
+        ("agent key porter --revoke nope", "`nope` is not the id of an agent's key"),
+        ("audit show nope", "`nope` is neither the id of an entry"),
+        ("audit show 99999999", "there is no entry 99999999"),
     ],
 )
 def test_an_error_names_what_was_typed(gateway: Outside, command: str, expected: str) -> None:
@@ -110,6 +116,17 @@ def test_an_error_names_what_was_typed(gateway: Outside, command: str, expected:
     assert (ran.returncode, ran.stdout) == (2, "")
     assert expected in ran.stderr
     assert "body." not in ran.stderr
+
+
+def test_an_entry_is_shown_and_proven_by_the_index_a_table_shows(gateway: Outside) -> None:
+    """SURFACE, `audit`: what `audit list` prints can be typed again; the same offline."""
+    entry = gateway.rows("audit", "list", "--limit", "9")[-1]
+    by_index, by_id = (json.loads(gateway.run("audit", "show", str(entry[word]), "--json").stdout) for word in ("index", "id"))
+    assert by_index == by_id == entry
+    assert json.loads(gateway.run("audit", "prove", str(entry["index"]), "--json").stdout)["id"] == entry["id"]
+    offline = gateway.run("audit", "show", str(entry["index"]), "--offline", str(gateway.data), "--json")
+    assert json.loads(offline.stdout)["id"] == entry["id"]
+    assert gateway.run("audit", "show", "99999999", "--offline", str(gateway.data)).returncode == 2
 
 
 def test_what_cannot_be_reached_is_three(gateway: Outside, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The machine's date is moved while the gateway is down: a day back, and four hundred days on."""
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,9 @@ def test_a_moved_date_prolongs_nothing_loses_nothing_and_orders_all(tmp_path: Pa
         entries = sorted(gateway.entries(), key=lambda entry: int(entry["index"]))
         assert all(one["at"] <= next_["at"] for one, next_ in itertools.pairwise(entries)), "times run backwards"
         assert first.decision in {entry["id"] for entry in entries}
+        said = [json.loads(line) for line in gateway.run("doctor", "--json").stdout.splitlines()]
+        (clock,) = [each for each in said if each["what"] == "clock"]
+        assert (clock["level"], "400 days ahead of this machine's clock" in clock["finding"]) == ("error", True), clock
         assert "Traceback" not in gateway.log
         assert gateway.leave() == 0
         assert gateway.run("audit", "verify", str(gateway.data)).returncode == 0

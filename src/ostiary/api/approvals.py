@@ -7,12 +7,12 @@ from fastapi import Query
 from pydantic import Field, create_model
 
 from ostiary.api.route import After, Body, Caller, Given, Id, Limit, may, router
-from ostiary.governance.approvals import Task, arguments_of
+from ostiary.governance.held import Task, arguments_of
 from ostiary.governance.lent_trust import endorsable
 
 routes = router("approvals")
 
-State = Literal["pending", "approved", "denied", "used", "expired"]
+State = Literal["pending", "approved", "denied", "used", "expired", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)

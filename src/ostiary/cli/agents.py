@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ostiary.cli.client import Client, segment
+from ostiary.cli.client import Client, identifier, segment
 from ostiary.cli.output import PLAIN, Out, moment, say
 from ostiary.cli.registry import Flag, Words, register, registry_app
 from ostiary.cli.users import pairs, seconds
@@ -170,11 +170,11 @@ def key(
         )
         return
     if revoke:
-        client.delete(f"/v1/keys/{segment(revoke)}", why=why)
+        client.delete(f"/v1/keys/{_key(revoke, name)}", why=why)
         out.done(f"key {revoke} is revoked", {"revoked": revoke})
         return
     if rotate:
-        issued = client.post(f"/v1/keys/{segment(rotate)}/rotate", {"overlap_s": seconds(overlap) if overlap else None})
+        issued = client.post(f"/v1/keys/{_key(rotate, name)}/rotate", {"overlap_s": seconds(overlap) if overlap else None})
     else:
         issued = client.post(path, {"ttl_s": seconds(ttl) if ttl else None})
     out.one(issued if out.json else issued["secret"])
@@ -184,3 +184,7 @@ def key(
 
 def _act(name: str, verb: str, why: str) -> Any:
     return Client.of_place().post(f"/v1/agents/{segment(name)}/{verb}", {"why": why})
+
+
+def _key(text: str, agent: str) -> str:
+    return identifier(text, "an agent's key", f"ostiary agent key {agent} --list")

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from ostiary.cli.client import Client, segment
+from ostiary.cli.client import Client, identifier
 from ostiary.cli.output import PLAIN, Out, moment
 
 app = App(name="approval", help="Held actions, waiting for a person.", result_action="return_value")
 
-State = Literal["pending", "approved", "denied", "used", "expired", "all"]
+State = Literal["pending", "approved", "denied", "used", "expired", "withdrawn", "all"]
 NO_REASON = "no reason was given"
 
 
@@ -24,7 +24,7 @@ def list_(*, state: Annotated[State, Parameter(negative=())] = "pending", out: O
 @app.command
 def show(id: str, *, out: Out = PLAIN) -> None:  # noqa: A002
     """Show one: what would happen, where each argument came from, which policy held it, who answered."""
-    out.one(_shown(Client.of_place().get(f"/v1/approvals/{segment(id)}"), out))
+    out.one(_shown(Client.of_place().get(f"/v1/approvals/{_id(id)}"), out))
 
 
 @app.command
@@ -56,10 +56,14 @@ def deny(id: str, *, reason: str = "", out: Out = PLAIN) -> None:  # noqa: A002
 
 def _answer(task: str, verb: str, reason: str, out: Any, **extra: str | None) -> None:
     body: dict[str, str | None] = {"reason": reason or NO_REASON, **{key: value for key, value in extra.items() if value}}
-    found = Client.of_place().post(f"/v1/approvals/{segment(task)}/{verb}", body)
+    found = Client.of_place().post(f"/v1/approvals/{_id(task)}/{verb}", body)
     missing = sum(max(0, need["quorum"] - len(need["by"])) for need in found["needs"])
     more = f", {missing} more needed" if found["state"] == "pending" else "; the agent may repeat the action" if verb == "approve" else ""
     out.done(f"approval {task} is {found['state']}{more}", found)
+
+
+def _id(text: str) -> str:
+    return identifier(text, "a held action", "ostiary approval list --state all")
 
 
 def _shown(task: dict[str, Any], out: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ostiary.cli.client import Client, segment
+from ostiary.cli.client import ID, Client, segment
 from ostiary.cli.output import PLAIN, Out, progress, say
 from ostiary.core.errors import InvalidConfig, NotFound, Unavailable
 
@@ -85,7 +85,7 @@ def search(
 
 @app.command
 def show(id: str, *, reveal: str = "", why: str = "", offline: Offline = None, out: Out = PLAIN) -> None:  # noqa: A002
-    """Show one entry; `--reveal PART` opens a sealed part of it, which is recorded.
+    """Show one entry, by its id or index; `--reveal PART` opens a sealed part of it, which is recorded.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def show(id: str, *, reveal: str = "", why: str = "", offline: Offline = None, o
         if reveal:
             raise InvalidConfig("a sealed part is opened by a running gateway, which records that it was")
         with _reader(offline) as reader:
-            out.one(reader.show(id))
+            out.one(reader.show(_id_offline(reader, id)))
         return
-    client = Client.of_place()
+    client, entry = Client.of_place(), _id(id)
     if reveal:
-        found = client.get(f"/v1/audit/{segment(id)}/parts/{segment(reveal)}", why=why)
+        found = client.get(f"/v1/audit/{entry}/parts/{segment(reveal)}", why=why)
         out.one(found if out.json else found["content"])
         return
-    out.one(client.get(f"/v1/audit/{segment(id)}"))
+    out.one(client.get(f"/v1/audit/{entry}"))
 
 
 @app.command
@@ -161,7 +161,7 @@ def verify(path: Path | None = None, *, key: str = "", checkpoint: Path | None =
 
 @app.command
 def prove(id: str, *, to: Path | None = None, offline: Offline = None, out: Out = PLAIN) -> None:  # noqa: A002
-    """Print a proof of one entry that anyone can check (C2SP tlog-proof).
+    """Print a proof of one entry, by its id or index, that anyone can check (C2SP tlog-proof).
 
     Parameters
     ----------
@@ -170,9 +170,10 @@ def prove(id: str, *, to: Path | None = None, offline: Offline = None, out: Out 
     """
     if offline is not None:
         with _reader(offline) as reader:
-            found = {"id": id, "leaf": reader.leaf(id).decode(), "proof": reader.prove(id).decode()}
+            entry = _id_offline(reader, id)
+            found = {"id": entry, "leaf": reader.leaf(entry).decode(), "proof": reader.prove(entry).decode()}
     else:
-        found = Client.of_place().get(f"/v1/audit/{segment(id)}/proof")
+        found = Client.of_place().get(f"/v1/audit/{_id(id)}/proof")
     if to is not None:
         to.write_text(found["proof"], "utf-8")
         to.with_suffix(to.suffix + ".leaf").write_text(found["leaf"], "utf-8")
@@ -211,6 +212,35 @@ def _export(write: Callable[[bytes], object], after: int, *, parts: bool, why: s
 def _export_offline(path: Path, write: Callable[[bytes], object], advance: Callable[[int, int], None], after: int, *, parts: bool) -> int:
     with _reader(path) as reader:
         return int(reader.export(write, after=after, parts=parts, progress=advance)) + 2
+
+
+def _id(text: str) -> str:
+    """Return the id of an entry that is named by its id or its index. Raises InvalidConfig, NotFound, Answered."""
+    index = _index(text)
+    if index is None:
+        return text
+    found = Client.of_place().get("/v1/audit", limit=1, after=index + 1)["items"]
+    return _at(index, found)
+
+
+def _id_offline(reader: Any, text: str) -> str:
+    index = _index(text)
+    return text if index is None else _at(index, reader.tail(index - 1, limit=1))
+
+
+def _index(text: str) -> int | None:
+    if ID.fullmatch(text):
+        return None
+    if text.isascii() and text.isdecimal() and len(text) <= 15:
+        return int(text)
+    what = f"`{text[:64]}` is neither the id of an entry, which is 32 hex digits, nor its index"
+    raise InvalidConfig(what, remedy="ostiary audit list shows indexes, with --json ids too")
+
+
+def _at(index: int, found: list[dict[str, Any]]) -> str:
+    if not found or found[0]["index"] != index:
+        raise NotFound(f"there is no entry {index} that you may see", remedy="ostiary audit list")
+    return str(found[0]["id"])
 
 
 @contextmanager

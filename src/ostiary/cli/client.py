@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ READ_S = 120.0
 MAX_ANSWER = 64 * 1024 * 1024
 KEY_FILE = "operator.key"
 ADDRESS_FILE = "gateway.json"
+ID = re.compile(r"[0-9a-f]{32}")
 DEFAULT_DATA = "ostiary-data"
 DEFAULT_URL = "http://127.0.0.1:8470"
 
@@ -154,6 +156,13 @@ class Client:
 def segment(text: str) -> str:
     """Return a name as one segment of a path."""
     return quote(text, safe="")
+
+
+def identifier(text: str, what: str, listed_by: str) -> str:
+    """Return an id as one segment of a path. Raises InvalidConfig for what can be none."""
+    if not ID.fullmatch(text):
+        raise InvalidConfig(f"`{text[:64]}` is not the id of {what}: that is 32 hex digits", remedy=listed_by)
+    return text
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """What is wrong, and how to mend it."""
 
+import datetime as dt
 import shutil
 import socket
 import stat
@@ -111,9 +112,7 @@ def _ledger(_: Path | None) -> Iterator[Finding]:
         yield Finding("error", "ledger", f"{where}{problem.what}", "stop, keep a copy, and call whoever answers for the record")
     if found.ok:
         yield Finding("ok", "ledger", f"{found.entries} entries are intact, {found.sealed} under a signed checkpoint")
-    if found.sealed_at is not None and found.sealed_at > time.time() + CLOCK_S:
-        late = found.sealed_at - time.time()
-        yield Finding("error", "clock", f"the newest checkpoint is {late:.0f} s in the future", "set the machine's clock")
+    yield from _clock()
     if not found.anchored and found.ok:
         yield Finding(
             "warning",
@@ -121,6 +120,30 @@ def _ledger(_: Path | None) -> Iterator[Finding]:
             "no checkpoint is compared with a copy held elsewhere",
             "keep a copy elsewhere, and compare: ostiary audit verify --checkpoint FILE",
         )
+
+
+def _clock() -> Iterator[Finding]:
+    """Say when the machine's clock stands behind what is recorded already: the gateway then keeps to the later time."""
+    from ostiary.storage.ledger_files import newest_at
+
+    newest = newest_at(place.data)
+    ahead = newest - time.time() if newest is not None else 0.0
+    if newest is not None and ahead > CLOCK_S:
+        at = dt.datetime.fromtimestamp(newest, dt.UTC)
+        yield Finding(
+            "error",
+            "clock",
+            f"the newest entry is of {at:%Y-%m-%d %H:%M:%S} UTC, {_span(ahead)} ahead of this machine's clock",
+            "set the machine's clock if it is late; if it was ahead once, entries go on from that time until the clock has passed it",
+        )
+
+
+def _span(seconds: float) -> str:
+    """Return a length of time in the largest unit that fits twice."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def _gateway(_: Path | None) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from ostiary.cli.client import Client, segment
+from ostiary.cli.client import Client, identifier
 from ostiary.cli.output import PLAIN, Out, moment, say
 from ostiary.cli.users import seconds
 
@@ -45,7 +45,8 @@ def key(name: str, *, role: Annotated[list[Role], Parameter(negative=())], ttl: 
 @app.command
 def revoke(id: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
     """Revoke an operator key now."""
-    Client.of_place().delete(f"/v1/operators/{segment(id)}", why=why)
+    key = identifier(id, "an operator's key", "ostiary operator list")
+    Client.of_place().delete(f"/v1/operators/{key}", why=why)
     out.done(f"key {id} is revoked", {"revoked": id})
 
 

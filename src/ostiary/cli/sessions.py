@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ostiary.cli.client import Client, segment
+from ostiary.cli.client import Client, identifier
 from ostiary.cli.flow import mermaid as drawing
 from ostiary.cli.flow import table
 from ostiary.cli.output import PLAIN, Out, moment
@@ -103,7 +103,7 @@ def show(
     why:
         Why you look, for the record.
     """
-    client, path = Client.of_place(), f"{_sessions(mine=mine)}/{segment(id)}"
+    client, path = Client.of_place(), f"{_sessions(mine=mine)}/{_session(id)}"
     if not flow and not mermaid:
         found = _shown(client.get(path), out)
         lent = [each for each in client.get(f"{path}/lent")["items"] if not each["revoked"]]
@@ -129,7 +129,7 @@ def lend(id: str, name: str, *, reason: str = "", mine: Mine = False, out: Out =
     reason:
         Why, for the record.
     """
-    found = Client.of_place().post(f"{_sessions(mine=mine)}/{segment(id)}/lent", {"name": name, "reason": reason})
+    found = Client.of_place().post(f"{_sessions(mine=mine)}/{_session(id)}/lent", {"name": name, "reason": reason})
     out.done(f"trust is lent to {found['kind']} `{found['name']}`; it counts when it is read from now on", found)
 
 
@@ -142,7 +142,7 @@ def unlend(id: str, name: str, *, why: str = "", mine: Mine = False, out: Out = 
     name:
         As `ostiary session show ID` names it.
     """
-    found = Client.of_place().call("DELETE", f"{_sessions(mine=mine)}/{segment(id)}/lent", query={"name": name, "why": why})
+    found = Client.of_place().call("DELETE", f"{_sessions(mine=mine)}/{_session(id)}/lent", query={"name": name, "why": why})
     out.done(f"trust in `{name}` is taken back", found)
 
 
@@ -155,14 +155,14 @@ def declassify(id: str, label: str, *, reason: str, out: Out = PLAIN) -> None:  
     reason:
         Why, for the record.
     """
-    Client.of_place().post(f"/v1/sessions/{segment(id)}/declassify", {"label": label, "reason": reason})
+    Client.of_place().post(f"/v1/sessions/{_session(id)}/declassify", {"label": label, "reason": reason})
     out.done(f"`{label}` is off session {id}", {"session": id, "declassified": label})
 
 
 @app.command
 def close(id: str, *, mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """End a session in good order, and all that was lent from it."""
-    ended = Client.of_place().delete(f"{_sessions(mine=mine)}/{segment(id)}")
+    ended = Client.of_place().delete(f"{_sessions(mine=mine)}/{_session(id)}")
     out.done(f"session {id} is closed{_and_below(ended)}", {"closed": id, "children": ended["children"]})
 
 
@@ -177,21 +177,21 @@ def requests(*, mine: Mine = False, out: Out = PLAIN) -> None:
 @app.command
 def grant(id: str, *, reason: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """Lend a session what it asked for: only that, only to that session."""
-    found = Client.of_place().post(f"{_requests(mine=mine)}/{segment(id)}/grant", {"reason": reason})
+    found = Client.of_place().post(f"{_requests(mine=mine)}/{_request(id)}/grant", {"reason": reason})
     out.done(f"session {found['session']} has {' '.join(found['adds'])} now; the agent may repeat the action", found)
 
 
 @app.command
 def refuse(id: str, *, reason: str = "", mine: Mine = False, out: Out = PLAIN) -> None:  # noqa: A002
     """Say no to what a session asked for; the agent is told when it asks again."""
-    found = Client.of_place().post(f"{_requests(mine=mine)}/{segment(id)}/refuse", {"reason": reason})
+    found = Client.of_place().post(f"{_requests(mine=mine)}/{_request(id)}/refuse", {"reason": reason})
     out.done(f"request {id} is refused", found)
 
 
 @app.command
 def revoke(id: str, *, why: str = "", out: Out = PLAIN) -> None:  # noqa: A002
     """End a session now, and all that was lent from it; an open stream stops at its next piece."""
-    ended = Client.of_place().post(f"/v1/sessions/{segment(id)}/revoke", {"reason": why})
+    ended = Client.of_place().post(f"/v1/sessions/{_session(id)}/revoke", {"reason": why})
     out.done(f"session {id} is revoked{_and_below(ended)}", {"revoked": id, "children": ended["children"]})
 
 
@@ -219,3 +219,11 @@ def _shown(session: dict[str, Any], out: Any) -> dict[str, Any]:
     if session["counted"] != "exactly":
         times |= {counter: f"at most {session[counter]}" for counter in ("actions", "denied", "spent")}
     return {**session, **times, "chain": " → ".join(session["chain"])}
+
+
+def _session(text: str) -> str:
+    return identifier(text, "a session", "ostiary session list")
+
+
+def _request(text: str) -> str:
+    return identifier(text, "a request", "ostiary session requests")

@@ -1,19 +1,23 @@
 """The inbox: a held action waits here for people, who say yes or no to exactly that action, once, for a time (R-B4, R-G3)."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ostiary.controls.budgets import take
 from ostiary.core.action import Action, Boundary
 from ostiary.core.decision import Approval, ApprovalRule, Refusal, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part
-from ostiary.core.errors import Conflict, Invalid, NotFound
+from ostiary.core.errors import Conflict, Invalid, NotFound, OstiaryError
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Passage
 from ostiary.core.subject import Session, Status
+from ostiary.governance.held import APPROVED, DENIED, OPEN, PENDING, WITHDRAWN, Need, Task, Vote
 from ostiary.identity.backing import Backing
+
+log = logging.getLogger("ostiary.governance")
 
 KIND: Final = "approval"
 MAX_OPEN: Final = 10_000
@@ -27,101 +31,38 @@ KEEP_S: Final = 30 * 86_400.0
 """How long an ended task is kept in the inbox; the ledger keeps its story."""
 MAX_KEPT: Final = 20_000
 
-PENDING, APPROVED, DENIED, USED, EXPIRED = "pending", "approved", "denied", "used", "expired"
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One person's answer."""
-
-    by: str
-    at: float
-    approves: bool
-    reason: str
-    groups: tuple[str, ...] = ()
-    """Of the groups asked, those the person was in."""
-    endorses: str = ""
-    """What the yes is for beyond this one call: `values` or `source`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """How many of a group must say yes."""
-
-    group: str
-    quorum: int
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A held action as approvers see it. `digest` is what they answer for: one byte changed is another task."""
-
-    id: str
-    session: str
-    digest: str
-    policies: tuple[str, ...]
-    policy_revision: str
-    group: str
-    quorum: int
-    expires_s: int
-    four_eyes: tuple[str, ...]
-    agent: str
-    owner: str
-    user: str
-    """The lending user; empty in an autonomous session."""
-    purpose: str
-    action: str
-    resource: str
-    arguments: str
-    """The canonical JSON of the arguments."""
-    origins: dict[str, str]
-    created_at: float
-    expires_at: float
-    votes: tuple[Vote, ...] = ()
-    used: bool = False
-    sources: dict[str, str] = field(default_factory=dict)
-    """For each argument of unsafe origin, where its value was seen."""
-    owners: tuple[str, ...] = ()
-    """Of all agents of the chain; the acting one's is `owner`."""
-    also: tuple[Need, ...] = ()
-    """What further groups must say, where policies of several hold the action."""
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        """What each group must say."""
-        return (Need(self.group, self.quorum), *self.also)
-
-    def by(self, need: Need) -> frozenset[str]:
-        """Return who has said yes for a group. Somebody who is in several says it for each."""
-        return frozenset(vote.by for vote in self.votes if vote.approves and (not self.also or need.group in vote.groups))
-
-    def state(self, now: float) -> str:
-        """Say where the task stands."""
-        if self.used:
-            return USED
-        if any(not vote.approves for vote in self.votes):
-            return DENIED
-        if now >= self.expires_at:
-            return EXPIRED
-        return APPROVED if all(len(self.by(need)) >= need.quorum for need in self.needs) else PENDING
-
 
 class Approvals:
     """Implements `core.ports.Approvals`, and the people's side of it. All changes happen on the event loop."""
 
-    def __init__(self, backing: Backing, *, url: str, stewards: frozenset[str] = frozenset(), max_open: int = MAX_OPEN) -> None:
+    def __init__(
+        self,
+        backing: Backing,
+        *,
+        url: str,
+        stewards: frozenset[str] = frozenset(),
+        max_open: int = MAX_OPEN,
+        is_over: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._backing = backing
         self._url = url
         self._stewards = stewards
         """Operators who count as a member of every group: the first operator, until approvers have keys of their own."""
         self._max_open = max_open
+        self._is_over = is_over
+        """Whether a session will never act again: what waits for it waits no more."""
         self._tasks = backing.load(KIND, Task)
         self._by_action = {(task.session, task.digest): task.id for task in self._tasks.values()}
+        self._of_session: dict[str, set[str]] = {}
+        for task in self._tasks.values():
+            self._of_session.setdefault(task.session, set()).add(task.id)
+        self._withdrawing: dict[str, asyncio.Task[None]] = {}
+        """By task, what records that it is withdrawn."""
 
     def find(self, session: Session, digest: str) -> Approval | None:
         """Return the live, unused approval of exactly this action in this session."""
         task = self._task_of(session, digest)
-        if task is None or task.state(self._backing.now()) != APPROVED or not all(self._may_still(task, vote) for vote in task.votes):
+        if task is None or self._state(task) != APPROVED or not all(self._may_still(task, vote) for vote in task.votes):
             return None
         last = task.votes[-1]
         first, *further = [Approval(task.id, need.group, task.by(need), last.at, last.reason) for need in task.needs]
@@ -133,13 +74,13 @@ class Approvals:
         rules = passage.decision.approvals if passage.decision else ()
         now = self._backing.now()
         known = self._task_of(session, action.digest)
-        if known is not None and (state := known.state(now)) in {PENDING, APPROVED, DENIED}:
+        if known is not None and (state := self._state(known)) in {PENDING, APPROVED, DENIED}:
             if state == DENIED and now < known.expires_at:
                 no = known.votes[-1]
                 return refuse("forbidden", f"`{no.by}` denied it: {no.reason}", policies=known.policies, remedy="ask for something else")
             if state != DENIED and _same(known, rules):
                 return self._handle(known)
-        refusal = _too_long(action) or self._no_room(session, now) or _nobody(rules) or take(session, "approvals", 1)
+        refusal = _too_long(action) or self._no_room(session) or _nobody(rules) or take(session, "approvals", 1)
         if refusal is not None:
             return refusal
         task = self._drafted(passage, rules, now)
@@ -149,15 +90,14 @@ class Approvals:
     async def consume(self, approval: Approval) -> bool:
         """Use an approval up, durably; False if another call was first."""
         task = self._tasks.get(approval.id)
-        if task is None or task.state(self._backing.now()) != APPROVED:
+        if task is None or self._state(task) != APPROVED:
             return False
         await self._keep(replace(task, used=True))
         return True
 
     def list(self, *, state: str | None = None) -> list[tuple[Task, str]]:
         """Return the tasks with their states, the newest first."""
-        now = self._backing.now()
-        found = [(task, task.state(now)) for task in sorted(self._tasks.values(), key=lambda task: task.id, reverse=True)]
+        found = [(task, self._state(task)) for task in sorted(self._tasks.values(), key=lambda task: task.id, reverse=True)]
         return [(task, where) for task, where in found if state in (None, where)]
 
     def show(self, task_id: str) -> tuple[Task, str]:
@@ -165,7 +105,7 @@ class Approvals:
         task = self._tasks.get(task_id)
         if task is None:
             raise NotFound(f"there is no approval `{task_id[:64]}`")
-        return task, task.state(self._backing.now())
+        return task, self._state(task)
 
     async def approve(self, task_id: str, *, by: str, reason: str, endorse: str = "") -> Task:
         """Say yes. Raises NotFound, Conflict when it is no longer open, Invalid for somebody who may not or no reason."""
@@ -175,11 +115,41 @@ class Approvals:
         """Say no: one no ends the task. Raises as `approve` does."""
         return await self._vote(task_id, by, reason, approves=False)
 
+    def withdraw(self, session_id: str | None = None) -> None:
+        """Take back what waits for a session that is over; without an id, for all that are. It counts at once, and is recorded behind."""
+        ids = self._tasks if session_id is None else self._of_session.get(session_id, ())
+        for task_id in ids:
+            if task_id not in self._withdrawing and self._is_lapsed(self._tasks[task_id]):
+                self._withdrawing[task_id] = asyncio.get_running_loop().create_task(self._record_withdrawal(task_id))
+
+    async def stop(self) -> None:
+        """Wait until all that was withdrawn is recorded."""
+        await asyncio.gather(*self._withdrawing.values())
+
+    async def _record_withdrawal(self, task_id: str) -> None:
+        task = self._tasks[task_id]
+        try:
+            await self._backing.ledger.append(self._entry(task, "withdraw", code="expired", reason="the session it was held in is over"))
+            await self._keep(replace(task, withdrawn=True))
+        except OstiaryError:
+            log.exception("could not record that approval %s was withdrawn: it is, and will be recorded at the next start", task_id)
+        finally:
+            self._withdrawing.pop(task_id, None)
+
+    def _state(self, task: Task) -> str:
+        """Say where a task stands, also by the session it was held in."""
+        return WITHDRAWN if self._is_lapsed(task) else task.state(self._backing.now())
+
+    def _is_lapsed(self, task: Task) -> bool:
+        return not task.withdrawn and task.state(self._backing.now()) in OPEN and self._is_over(task.session)
+
     async def _vote(self, task_id: str, by: str, reason: str, *, approves: bool, endorses: str = "") -> Task:
         self._check_vote(task_id, by, reason)
         task, _ = self.show(task_id)
         vote = Vote(by, self._backing.now(), approves, reason.strip(), self._groups(task, by), endorses)
-        await self._backing.ledger.append(self._entry(task, vote))
+        extra = {"endorses": endorses} if endorses else {}
+        entry = self._entry(task, "approve" if approves else "deny", by=by, code="", reason=vote.reason, **extra)
+        await self._backing.ledger.append(entry)
         # The record took time: another vote, the deadline or a retired approver may have come first.
         self._check_vote(task_id, by, reason)
         task, _ = self.show(task_id)
@@ -268,6 +238,7 @@ class Approvals:
         before, key = self._tasks.get(task.id), (task.session, task.digest)
         self._tasks[task.id] = task
         self._by_action[key] = task.id
+        self._of_session.setdefault(task.session, set()).add(task.id)
         ended = self._ended(self._backing.now()) if len(self._tasks) > MAX_KEPT else []
         try:
             await self._backing.save(KIND, {task.id: task, **dict.fromkeys(ended)})
@@ -287,14 +258,20 @@ class Approvals:
 
     def _forget(self, task_id: str) -> None:
         task = self._tasks.pop(task_id, None)
-        if task is not None and self._by_action.get((task.session, task.digest)) == task_id:
+        if task is None:
+            return
+        if self._by_action.get((task.session, task.digest)) == task_id:
             del self._by_action[task.session, task.digest]
+        of_session = self._of_session[task.session]
+        of_session.discard(task_id)
+        if not of_session:
+            del self._of_session[task.session]
 
     def _ended(self, now: float) -> Sequence[str]:
-        return [name for name, task in self._tasks.items() if task.state(now) not in {PENDING, APPROVED} and task.created_at < now - KEEP_S]
+        return [name for name, task in self._tasks.items() if self._state(task) not in OPEN and task.created_at < now - KEEP_S]
 
-    def _no_room(self, session: Session, now: float) -> Refusal | None:
-        waiting = [task for task in self._tasks.values() if task.state(now) == PENDING]
+    def _no_room(self, session: Session) -> Refusal | None:
+        waiting = [task for task in self._tasks.values() if self._state(task) == PENDING]
         if len(waiting) >= self._max_open:
             return refuse("rate_limited", f"{len(waiting)} held actions wait for people already", retry_after_s=60.0)
         mine = [task.session for task in waiting if task.agent == session.subject.actor.name]
@@ -309,35 +286,26 @@ class Approvals:
     def _handle(self, task: Task) -> Mapping[str, Any]:
         return {"id": task.id, "url": self._url.replace("{id}", task.id), "expires_at": round(task.expires_at)}
 
-    def _entry(self, task: Task, vote: Vote) -> Entry:
-        verb = "approve" if vote.approves else "deny"
+    def _entry(self, task: Task, verb: str, *, by: str = "", code: str, reason: str, **parts: str) -> Entry:
         return Entry(
             id=new_id(),
             family=Family.ACTION,
             kind=Kind.EVENT,
             at_ns=self._backing.clock.now_ns(),
             boundary=Boundary.HUMAN_AUTOMATION.value,
-            user=vote.by,
+            user=by,
             session=task.session,
             verb=verb,
             action=verb,
             resource=f"Approval::{task.id}",
             digest=task.digest,
-            decision="allow" if vote.approves else "deny",
+            decision="allow" if verb == "approve" else "deny",
+            code=code,
             policies=task.policies,
             policy_revision=task.policy_revision,
             approval=task.id,
-            parts=(
-                Part("reason", vote.reason.encode()),
-                Part("arguments", task.arguments.encode()),
-                *([Part("endorses", vote.endorses.encode())] if vote.endorses else []),
-            ),
+            parts=tuple(Part(name, text.encode()) for name, text in {"reason": reason, "arguments": task.arguments, **parts}.items()),
         )
-
-
-def arguments_of(task: Task) -> Any:
-    """Return the arguments that are asked for, as JSON values."""
-    return json.loads(task.arguments)
 
 
 def _same(task: Task, rules: Iterable[ApprovalRule]) -> bool:

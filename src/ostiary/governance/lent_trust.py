@@ -7,7 +7,8 @@ from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.errors import Conflict, Invalid, InvalidAction, NotFound
 from ostiary.core.ports import RegistrySource
 from ostiary.core.subject import Integrity, Session
-from ostiary.governance.approvals import APPROVED, Approvals, Task, arguments_of
+from ostiary.governance.approvals import Approvals
+from ostiary.governance.held import APPROVED, Task, arguments_of
 from ostiary.identity.record import IdentityRecord
 from ostiary.identity.sessions import Sessions
 from ostiary.provenance.asked import deeds_of

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from ostiary.core.decision import Refusal
 from ostiary.core.entry import Entry, Receipt
@@ -216,12 +217,13 @@ class Keeper:
 
 
 class GuardedLedger:
-    """A ledger that stores what a session has used and met before it records anything of that session."""
+    """A ledger that stores what a session has used, met and asked for before it records anything of that session."""
 
-    def __init__(self, ledger: Ledger, live: dict[str, Live], keeper: Keeper) -> None:
+    def __init__(self, ledger: Ledger, live: dict[str, Live], keeper: Keeper, asked: "Asked") -> None:
         self._ledger = ledger
         self._live = live
         self._keeper = keeper
+        self._asked = asked
 
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry. Raises LedgerUnavailable, or Unavailable when the session cannot be stored."""
@@ -232,7 +234,22 @@ class GuardedLedger:
             for each in live.above:
                 if each.is_behind:
                     await self._keeper.keep(each)
+            if self._asked.is_behind:
+                await self._asked.store()
         return await self._ledger.append(entry)
+
+
+class Asked(Protocol):
+    """Requests for more, as far as they must be durable before their refusal is recorded."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether something is not durable yet."""
+        ...
+
+    async def store(self) -> None:
+        """Make it durable. Raises Unavailable."""
+        ...
 
 
 def recover(document: SessionDocument, registry: Registry) -> SessionState:

@@ -77,7 +77,7 @@ class Sessions:
 
     def guard(self, ledger: Ledger) -> Ledger:
         """Return the ledger the pipeline must use: sessions are stored before anything of theirs is recorded."""
-        return GuardedLedger(ledger, self._live, self._keeper)
+        return GuardedLedger(ledger, self._live, self._keeper, self.step_ups)
 
     async def authenticate(self, credential: Credential) -> Session | Refusal:
         """Return the session a session token, or an autonomous agent's key, opens; failures are recorded."""
@@ -121,12 +121,18 @@ class Sessions:
         live = self._live.get(session.id)
         return live is not None and bool(lent(live, action.scope))
 
-    def ask_more(self, session: Session, wanted: Iterable[str]) -> StepUp | Refusal | None:
-        """Ask the user to lend a session more; None when it has all of that. Raises InvalidAction, NotFound."""
+    async def ask_more(self, session: Session, wanted: Iterable[str]) -> StepUp | Refusal | None:
+        """Ask the user to lend a session more; None when it has all of that. Raises InvalidAction, NotFound, Unavailable."""
         live, scopes = self._known(session.id), parse_scopes(wanted)
         if all(any(contains(has, scope) for has in live.kept.scopes) for scope in scopes):
             return None
-        return self._standing.of(live) or self.step_ups.ask(live, scopes)
+        refusal = self._standing.of(live)
+        if refusal is not None:
+            return refusal
+        asked = self.step_ups.ask(live, scopes)
+        if self.step_ups.is_behind:
+            await self.step_ups.store()
+        return asked
 
     def token(self, session: Session) -> str:
         """Return a token of a session that stands, as it is lent now."""
@@ -233,6 +239,7 @@ class Sessions:
     async def stop(self) -> None:
         """Store all sessions exactly. Raises Unavailable."""
         await self._keeper.rest()
+        await self.step_ups.store()
 
     # -- opening and ending
 

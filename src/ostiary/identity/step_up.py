@@ -1,9 +1,10 @@
 """Asking for more: an agent that was lent too little asks its user, who sees the difference and says yes or no (R-B1).
 
-Nothing widens by itself. What waits is kept in memory, a bounded number a session: after a restart the agent asks again. A yes widens
+Nothing widens by itself. What waits is a bounded number a session, and is stored before the agent is told of it. A yes widens
 one session, within what its agent declares and the sessions above it have, and is recorded before it counts.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from ostiary.identity.scopes import contains, intersect, parse_scopes
 from ostiary.identity.session_record import SessionRecord
 from ostiary.identity.standing import Standing
 
+KIND: Final = "identity/step_up"
 MAX_PENDING: Final = 8
 """Requests of one session that wait at once."""
 MAX_KEPT: Final = 32
@@ -62,6 +64,32 @@ class StepUps:
         """By session and id."""
         self._waiting: Counter[str] = Counter()
         """How many wait, by agent."""
+        self._due: dict[str, StepUp | None] = {}
+        """What changed since it was stored, by id; None for what was forgotten."""
+        self._storing = asyncio.Lock()
+        for asked in backing.load(KIND, StepUp).values():
+            if self._stands(asked) is None:
+                self._asked.setdefault(asked.session, {})[asked.id] = asked
+                self._waiting[asked.agent] += asked.state == PENDING
+            else:
+                self._due[asked.id] = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether something was asked or answered that is not durable yet."""
+        return bool(self._due) or self._storing.locked()
+
+    async def store(self) -> None:
+        """Make durable what was asked and answered. Raises Unavailable; then it stays due."""
+        async with self._storing:
+            due, self._due = self._due, {}
+            if not due:
+                return
+            try:
+                await self._backing.save(KIND, due)
+            except BaseException:
+                self._due = {**due, **self._due}
+                raise
 
     def ask(self, live: Live, wanted: Iterable[str]) -> StepUp | Refusal:
         """Return the request for what a session lacks of `wanted`: a new one, or the one that was made before. Raises InvalidAction."""
@@ -77,7 +105,7 @@ class StepUps:
             return refuse("rate_limited", "too many requests for more wait already", remedy="wait until the user has answered them")
         kept = live.kept
         core = (new_id(), kept.id, kept.agent, kept.user, kept.purpose, kept.scopes, adds, self._backing.now(), kept.expires_at)
-        asked = mine[core[0]] = StepUp(*core)
+        asked = mine[core[0]] = self._due[core[0]] = StepUp(*core)
         self._waiting[kept.agent] += 1
         return asked
 
@@ -100,6 +128,7 @@ class StepUps:
         self._set(answered := replace(asked, state=GRANTED, by=by, reason=reason.strip()))
         try:
             await self._record.answered(live, answered)
+            await self.store()
             self._widen(live, answered)
         except BaseException:
             self._set(asked)
@@ -113,6 +142,7 @@ class StepUps:
         self._set(answered := replace(asked, state=REFUSED, by=by, reason=reason.strip()))
         try:
             await self._record.answered(self._roster.lives[asked.session], answered)
+            await self.store()
         except BaseException:
             self._set(asked)
             raise
@@ -122,6 +152,7 @@ class StepUps:
         """Drop what a session asked for, when it ends."""
         for each in self._asked.pop(session_id, {}).values():
             self._waiting[each.agent] -= each.state == PENDING
+            self._due[each.id] = None
 
     def _has_room(self, agent: str) -> bool:
         """Say whether one more may wait; what waits for sessions that are over makes room."""
@@ -136,7 +167,7 @@ class StepUps:
         if mine is None:
             return
         self._waiting[asked.agent] += (asked.state == PENDING) - (mine[asked.id].state == PENDING)
-        mine[asked.id] = asked
+        mine[asked.id] = self._due[asked.id] = asked
 
     def _answerable(self, request_id: str, reason: str) -> StepUp:
         asked = self.show(request_id)

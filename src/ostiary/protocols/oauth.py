@@ -163,7 +163,7 @@ class OAuthDoor:
         """Ask the user to lend this session more; once they have, the answer is a token of it as it is lent then."""
         if form["step_up"] != "true" or key.holder != session.subject.actor.name:
             raise InvalidAction("step_up is `true`, for the agent's own session")
-        asked = self._sessions.ask_more(session, form.get("scope", "").split())
+        asked = await self._sessions.ask_more(session, form.get("scope", "").split())
         if asked is None:
             return Opened(session, self._sessions.token(session), session.expires_at)
         if isinstance(asked, StepUp):

@@ -363,3 +363,49 @@ async def test_a_session_asks_people_as_often_as_it_was_lent() -> None:
     assert {each.code for each in refused} == {"budget_spent"}
     assert parent.state.approvals == 3
     assert len(inbox.list()) == 3
+
+
+async def test_what_waits_for_a_session_that_is_over_waits_no_more() -> None:
+    """R-B4: nobody can answer it, it takes no place, and the record says so; by itself when the session ran out, at once when it was ended."""
+    world, over = made(), set[str]()
+    inbox = world.approvals(is_over=over.__contains__, max_open=2)
+    pending, approved = await held(inbox), await held(inbox, action=replace(PAY, arguments={"amount": 1}), where=session("s2"))
+    await inbox.approve(approved, by="carol", reason="fine")
+    kept = await held(inbox, where=session("s3"))
+    assert isinstance(await inbox.hold(passage(where=session("s4"))), Refusal)
+    over |= {"s1", "s2"}
+    assert [inbox.show(task)[1] for task in (pending, approved, kept)] == ["withdrawn", "withdrawn", "pending"]
+    assert inbox.find(session("s2"), inbox.show(approved)[0].digest) is None
+    with pytest.raises(Conflict, match="withdrawn"):
+        await inbox.approve(pending, by="carol", reason="too late")
+    await held(inbox, where=session("s4"))
+    inbox.withdraw("s1")
+    inbox.withdraw("s1")
+    await inbox.stop()
+    found = [entry for entry in world.entries if entry.action == "withdraw"]
+    assert [(each.approval, each.session, each.user, each.decision, each.code) for each in found] == [
+        (pending, "s1", "", "deny", "expired")
+    ]
+    over.clear()
+    later = world.approvals(is_over=lambda name: name in {"s2", "s3"})
+    later.withdraw()
+    await later.stop()
+    assert {entry.approval for entry in world.entries if entry.action == "withdraw"} == {pending, approved, kept}
+    assert sorted(where for _, where in later.list()) == ["pending", "withdrawn", "withdrawn", "withdrawn"]
+
+
+async def test_a_withdrawal_that_cannot_be_recorded_counts_all_the_same() -> None:
+    """The state does not wait for the record, which is made up for at the next start."""
+    world, over = made(), {"s1"}
+    inbox = world.approvals(is_over=over.__contains__)
+    over.clear()
+    task = await held(inbox)
+    over.add("s1")
+    world.is_recording = False
+    inbox.withdraw()
+    await inbox.stop()
+    assert (inbox.show(task)[1], inbox.show(task)[0].withdrawn) == ("withdrawn", False)
+    world.is_recording = True
+    inbox.withdraw()
+    await inbox.stop()
+    assert inbox.show(task)[0].withdrawn
