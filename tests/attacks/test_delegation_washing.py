@@ -61,6 +61,17 @@ async def test_a_closed_session_is_not_forgotten_with_what_it_met() -> None:
     await later.stop()
 
 
+async def test_a_task_an_agent_gives_itself_washes_nothing() -> None:
+    """R-K1: over the A2A door too an agent can lend to itself: no answer need come for it to know what it read."""
+    here = await start()
+    parent = await here.opened(*ANYTHING)
+    child = await here.lent_on(parent.session, "tool:mail/read", "agent:*", agent="bot", method="a2a")
+    below = await here.lent_on(child.session, agent="third")
+    _read_what_nobody_vouches_for(await _asked(here, below))
+    assert _met(await _asked(here, parent)) == ("untrusted", frozenset({"phi"}))
+    await here.stop()
+
+
 async def test_a_task_over_the_a2a_door_labels_its_caller_when_its_answer_comes() -> None:
     """R-K1: there the gateway sees the answer; what a sub-agent reads for itself before is its own."""
     here = await start()

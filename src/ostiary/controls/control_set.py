@@ -22,6 +22,7 @@ from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import Unavailable
 from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
+from ostiary.core.subject import Session
 
 OVERFULL = f"it holds over {text_rules.MAX_SUSPECT} characters that a person would not see"
 Notify = Callable[[str, Passage], None]
@@ -90,8 +91,8 @@ class ControlSet:
                 return refuse("content_rejected", OVERFULL)
             action, texts, found = self._cleaned(passage, action)
         text = leaves.join(texts)
-        kinds = {span.kind for span in self._found(session.id, text)} | found
-        if self._egress.find(session.id, text, sliced=action.resource.type != "Model") is not None:
+        kinds = {span.kind for span in self._found(_family(session), text)} | found
+        if self._egress.find(_family(session), text, sliced=action.resource.type != "Model") is not None:
             kinds.add("secret")
         if self._egress.canary(text):
             kinds.add("canary")
@@ -139,10 +140,10 @@ class ControlSet:
             content, classes = _clean(content)
             found |= classes
             texts = leaves.gather(content)
-        spans = self._found(session.id, leaves.join(texts))
+        spans = self._found(_family(session), leaves.join(texts))
         found |= {span.kind for span in spans}
         if spans:
-            self._watch(session.id, leaves.join(texts), spans)
+            self._watch(_family(session), leaves.join(texts), spans)
             content = self._shaped(passage, duties, content, texts, spans)
         passage.detected = passage.detected | found
         vault = self._vaults.find(session.id)
@@ -155,11 +156,11 @@ class ControlSet:
         if isinstance(duties, Refusal):
             raise Unavailable(duties.detail)
         shaping = Shaping(
-            scan=lambda text: self._found(session.id, text),
+            scan=lambda text: self._found(_family(session), text),
             vault=self._vaults.open(session.id) if duties.redact else self._vaults.find(session.id) or Vault(),
             redact=duties.redact,
             hosts=self._options.hosts if action.resource.type == "Model" else None,
-            watch=lambda value: self._egress.watch(session.id, value),
+            watch=lambda value: self._egress.watch(_family(session), value),
             most_bytes=(duties.caps or {}).get("bytes"),
             take=(lambda size: budgets.take(session, "bytes", size)) if budgets.is_bounded(session, "bytes") else None,
         )
@@ -185,20 +186,20 @@ class ControlSet:
         passage.action = action = action.with_arguments(arguments)
         return action, leaves.gather(arguments), found
 
-    def _found(self, session: str, text: str) -> list[Span]:
-        """Scan a text, and look for the secrets this session is known to hold, which may stand without their context."""
+    def _found(self, family: str, text: str) -> list[Span]:
+        """Scan a text, and look for the secrets these sessions are known to hold, which may stand without their context."""
         spans = self._scanner.scan(text)
         known = [
             Span(at, at + len(value), "secret", "seen-before")
-            for value in self._egress.literals(session)
+            for value in self._egress.literals(family)
             for at in _occurrences(text, value)
         ]
         return sorted((*spans, *known), key=lambda span: (span.start, -span.end)) if known else spans
 
-    def _watch(self, session: str, text: str, spans: Sequence[Span]) -> None:
+    def _watch(self, family: str, text: str, spans: Sequence[Span]) -> None:
         for span in disjoint(spans, ("secret",)):
             if span.kind == "secret":
-                self._egress.watch(session, text[span.start : span.end])
+                self._egress.watch(family, text[span.start : span.end])
 
     def _undoable(self, passage: Passage, duties: Duties) -> Refusal | None:
         """Refuse what is demanded and nothing here can do: it would be permitted without what permits it."""
@@ -221,8 +222,8 @@ class ControlSet:
             return None
         texts = leaves.gather(action.arguments)
         text = leaves.join(texts)
-        spans = self._found(session.id, text)
-        self._watch(session.id, text, spans)
+        spans = self._found(_family(session), text)
+        self._watch(_family(session), text, spans)
         wanted = disjoint(spans, duties.redact)
         if wanted:
             vault = self._vaults.open(session.id)
@@ -242,7 +243,7 @@ class ControlSet:
                     f"a secret (rule `{secret.rule}`) stands at `{place}`, character {offset}",
                     remedy="take the secret out of the text",
                 )
-        how = self._egress.find(session.id, leaves.join(leaves.gather(action.arguments)), sliced=action.resource.type != "Model")
+        how = self._egress.find(_family(session), leaves.join(leaves.gather(action.arguments)), sliced=action.resource.type != "Model")
         return refuse("content_rejected", f"a secret this session has seen would leave {how}") if how else None
 
     def _stays_inside(self, action: Action) -> bool:
@@ -268,6 +269,11 @@ class ControlSet:
             return vault.token(value, span.kind, returns=False)
 
         return leaves.replace_spans(content, texts, chosen, make)
+
+
+def _family(session: Session) -> str:
+    """Return what stands for a session and all it was lent from and to: what one has seen, none of them lets out."""
+    return session.line[-1].id
 
 
 def _budgeted(passage: Passage, content: Any, texts: Sequence[str]) -> Refusal | None:

@@ -79,7 +79,7 @@ class Roster:
     def share(self, live: Live) -> None:
         """Let a session take on what those above and below met since: agents that lend on tell each other what nobody here can see.
 
-        What comes back over the A2A door is seen, and joined when it comes. A session that is over is heard once more, so that a
+        What comes back over the A2A door is seen, and joined when it comes; what an agent lends itself that way it need not send. A session that is over is heard once more, so that a
         label somebody took off does not come back from it.
         """
         if not (live.above or live.below):
@@ -90,7 +90,7 @@ class Roster:
         found = [live]
         for each in found:
             for child in each.below:
-                if child.kept.method == "a2a":
+                if child.kept.method == "a2a" and child.kept.agent != each.kept.agent:
                     continue
                 found.append(child)
                 is_over = bool(child.kept.ended) or now >= child.kept.expires_at
