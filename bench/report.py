@@ -45,9 +45,8 @@ def machine() -> str:
     with Path("/proc/cpuinfo").open() as lines:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
     optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    built = (
-        "built with profile-guided optimisation" if optimised else "built without profile-guided optimisation, which costs about a tenth"
-    )
+    plain = "built without profile-guided optimisation, which costs about a sixth"
+    built = "of the distribution" if sys.base_prefix == "/usr" else "built with profile-guided optimisation" if optimised else plain
     return f"{os.cpu_count()} cores of {model}, Linux {platform.release().split('-')[0]}, Python {platform.python_version()} {built}"
 
 
@@ -60,7 +59,7 @@ def page(found: dict[str, Any]) -> Iterator[str]:
     )
     yield (
         "Everything on means: token and standing checked, scope, origins of every argument, content controls both ways, the starter policies "
-        "for each link of the chain, an intent and an outcome sealed and on disk before the next step. The gateway has one core, load and "
+        "for each link of the chain, an intent sealed and on disk before the next step, and so the outcome of what changes something. The gateway has one core, load and "
         "upstream the other.\n"
     )
     yield from gateway(found["gateway"])

@@ -137,6 +137,7 @@ async def open_gateway(
             clock=base.clock,
             registrar=base.registrar,
             ledger=base.ledger,
+            settled=base.ledger.settled,
             is_recording=lambda: base.ledger.state.is_ok,
             reader=base.reader,
             verify=lambda: verify(data),

@@ -119,6 +119,7 @@ async def control(folder: Path, **settings: Any) -> AsyncIterator[Control]:
         clock=clock,
         registrar=registrar,
         ledger=ledger,
+        settled=ledger.settled,
         is_recording=lambda: ledger.state.is_ok,
         reader=reader,
         verify=lambda: verify(folder),

@@ -72,6 +72,9 @@ class Memory:
         self.entries.append(entry)
         return Receipt(len(self.entries) - 1, b"")
 
+    async def post(self, entry: Entry) -> None:
+        await self.append(entry)
+
 
 @dataclass
 class Identity:

@@ -151,6 +151,9 @@ class ListLedger:
         self.entries.append(entry)
         return Receipt(len(self.entries) - 1, b"")
 
+    async def post(self, entry: Entry) -> None:
+        await self.append(entry)
+
     def of(self, kind: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.kind == kind]
 

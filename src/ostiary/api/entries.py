@@ -12,14 +12,14 @@ from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field, create_model
 
-from ostiary.api.route import Body, Caller, Given, Id, Limit, Reason, Why, may, router
+from ostiary.api.route import SETTLED, Body, Caller, Given, Id, Limit, Reason, Why, may, router
 from ostiary.api.services import Services
 from ostiary.core.entry import Entry, Family, Kind, Part
 from ostiary.core.errors import InvalidAction, NotFound
 from ostiary.core.ids import new_id
 
 T = TypeVar("T")
-routes = router("audit")
+routes = router("audit", dependencies=[SETTLED])
 
 Filter = Annotated[str | None, Query(max_length=256)]
 PIECE = 64 * 1024

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import Query
 
 from ostiary.api.reach import reaches
-from ostiary.api.route import Caller, Given, may, router
+from ostiary.api.route import SETTLED, Caller, Given, may, router
 from ostiary.core.errors import NotFound
 from ostiary.monitoring import map as charts
 from ostiary.monitoring.crossings import Crossing
 from ostiary.monitoring.map import Finding, Row
 
-routes = router("map")
+routes = router("map", dependencies=[SETTLED])
 MICRO = 1_000_000
 
 

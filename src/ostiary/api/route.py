@@ -156,6 +156,14 @@ def services_of(request: Request) -> Services:
 Given = Annotated[Services, Depends(services_of)]
 
 
+async def _settled(services: Given) -> None:
+    await services.settled()
+
+
+SETTLED = Depends(_settled)
+"""For routers that read the record: whoever was answered before finds the answer there."""
+
+
 def page(items: list[Any], key: Callable[[Any], str], limit: int, after: str) -> dict[str, Any]:
     """Return one page of a list that is sorted by `key`."""
     rest = [item for item in items if key(item) > after] if after else items

@@ -41,6 +41,8 @@ class Services:
     registrar: Registrar
     ledger: Ledger
     """Appending returns only when the entry is durable."""
+    settled: Callable[[], Awaitable[None]]
+    """Returns once all that was recorded so far can be read."""
     is_recording: Callable[[], bool]
     """Whether the ledger can write now."""
     reader: LedgerReader

@@ -103,8 +103,8 @@ class AgentModel:
         self._secrets = secrets
 
     def action(self, name: str, verb: str = "generate", arguments: Mapping[str, Any] | None = None) -> Action:
-        """Return the action of asking the model `name`."""
-        return Action(Boundary.AGENT_MODEL, verb, verb, Resource("Model", name), f"model:{name}", arguments or {})
+        """Return the action of asking the model `name`. An answer is words: whatever they bring about is an action of its own."""
+        return Action(Boundary.AGENT_MODEL, verb, verb, Resource("Model", name), f"model:{name}", arguments or {}, is_read_only=True)
 
     def models(self, provider: str) -> list[Model]:
         """Return the registered models of one provider, by name."""

@@ -49,7 +49,7 @@ class Action:
     scope: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     is_read_only: bool = False
-    """True when nothing outside changes, so that its outcome need not be durable before the answer."""
+    """True when nothing outside changes: its outcome stands in line before the answer, and is not waited for. Its intent is."""
 
     @cached_property
     def encoded_arguments(self) -> bytes:

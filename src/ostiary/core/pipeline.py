@@ -188,7 +188,11 @@ class Pipeline:
             code = shaped.code
         try:
             recorded = None if isinstance(shaped, Refusal) else part or Part("result", canonical(shaped))
-            await self._ports.ledger.append(self._outcome(passage, code, recorded))
+            outcome = self._outcome(passage, code, recorded)
+            if passage.action is not None and passage.action.is_read_only:
+                await self._ports.ledger.post(outcome)
+            else:
+                await self._ports.ledger.append(outcome)
         except Exception as error:
             passage.refusal = shaped = self._failed(error)
         self._watch(passage)

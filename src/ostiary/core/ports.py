@@ -116,10 +116,14 @@ class Provenance(Protocol):
 
 
 class Ledger(Protocol):
-    """Pillar 4: returns only when the entry is durable. Raises LedgerUnavailable."""
+    """Pillar 4. Both raise LedgerUnavailable when the entry cannot be recorded."""
 
     async def append(self, entry: Entry) -> Receipt:
-        """Record one entry."""
+        """Record one entry, and return once it is durable."""
+        ...
+
+    async def post(self, entry: Entry) -> None:
+        """Put one entry in line behind all earlier ones, and do not wait: for the outcome of what changed nothing."""
         ...
 
 

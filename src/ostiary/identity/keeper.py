@@ -228,15 +228,25 @@ class GuardedLedger:
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry. Raises LedgerUnavailable, or Unavailable when the session cannot be stored."""
         live = self._live.get(entry.session)
-        if live is not None:
-            if live.is_behind:
-                await self._keeper.keep(live)
-            for each in live.above:
-                if each.is_behind:
-                    await self._keeper.keep(each)
-            if self._asked.is_behind:
-                await self._asked.store()
+        if live is not None and (live.is_behind or live.above or self._asked.is_behind):
+            await self._keep(live)
         return await self._ledger.append(entry)
+
+    async def post(self, entry: Entry) -> None:
+        """Put one entry in line. Raises as `append` does."""
+        live = self._live.get(entry.session)
+        if live is not None and (live.is_behind or live.above or self._asked.is_behind):
+            await self._keep(live)
+        await self._ledger.post(entry)
+
+    async def _keep(self, live: Live) -> None:
+        if live.is_behind:
+            await self._keeper.keep(live)
+        for each in live.above:
+            if each.is_behind:
+                await self._keeper.keep(each)
+        if self._asked.is_behind:
+            await self._asked.store()
 
 
 class Asked(Protocol):

@@ -87,17 +87,40 @@ class Ledger:
 
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry and return when it is durable. Raises LedgerUnavailable, or InvalidAction for what cannot be recorded."""
+        return await (self._submit(entry) if not is_large(entry) else await self._submit_large(entry))
+
+    async def post(self, entry: Entry) -> None:
+        """Put one entry in line behind all earlier ones, without waiting for the disk. Raises as `append` does.
+
+        Should the disk fail after all, no later action is allowed; should the process end first, the next start
+        records that the outcome is unknown (decision 42).
+        """
+        future = self._submit(entry) if not is_large(entry) else await self._submit_large(entry)
+        future.add_done_callback(_seen)
+
+    def _submit(self, entry: Entry) -> "asyncio.Future[Receipt]":
         writer, recorder = self._writer, self._recorder
         if writer is None or recorder is None:
             raise LedgerUnavailable("the ledger is not started")
         if reason := writer.refusal(entry.kind):
             raise LedgerUnavailable(reason)
-        if not is_large(entry):
-            return await writer.submit(recorder.record(entry))
+        return writer.submit(recorder.record(entry))
+
+    async def _submit_large(self, entry: Entry) -> "asyncio.Future[Receipt]":
+        writer, recorder = self._writer, self._recorder
+        if writer is None or recorder is None:
+            raise LedgerUnavailable("the ledger is not started")
+        if reason := writer.refusal(entry.kind):
+            raise LedgerUnavailable(reason)
         recorded = await recorder.record_large(entry)
         if reason := writer.refusal(Kind.OUTCOME):
             raise LedgerUnavailable(reason)
-        return await writer.submit(recorded)
+        return writer.submit(recorded)
+
+    async def settled(self) -> None:
+        """Return once everything recorded so far is durable, or has failed to be: who reads the record sees what was answered."""
+        if self._writer is not None:
+            await self._writer.settled()
 
     @property
     def index_lag(self) -> int:
@@ -191,3 +214,9 @@ class Ledger:
             index = self._store.index(is_fresh=True)
             catch_up(source, index, size)
         return index
+
+
+def _seen(future: "asyncio.Future[Receipt]") -> None:
+    """Take note of how it ended; the writer has said so already, and refuses what comes next."""
+    if not future.cancelled():
+        future.exception()

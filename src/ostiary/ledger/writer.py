@@ -85,6 +85,7 @@ class Writer:
         self._store, self._tree, self._signer, self._loop = store, tree, signer, loop
         self._pace, self._clock_ns = pace, clock_ns
         self._queue: deque[Waiting] = deque()
+        self._newest: asyncio.Future[Receipt] | None = None
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._is_idle = False
         self._is_ringing = False
@@ -105,12 +106,18 @@ class Writer:
         future: asyncio.Future[Receipt] = self._loop.create_future()
         item = Waiting(recorded, future, time.monotonic())
         self._queue.append(item)
+        self._newest = future
         if self._is_idle and not self._is_ringing:
             self._is_ringing = True
             self._loop.call_soon(self._ring_once)
         if not self.state.is_ok:
             self._loop.call_soon(_refuse, [item], self.state.reason)
         return future
+
+    async def settled(self) -> None:
+        """Return once every entry submitted so far is durable or refused."""
+        if self._newest is not None and not self._newest.done():
+            await asyncio.wait([self._newest])
 
     def refusal(self, kind: str) -> str:
         """Return why an entry cannot be taken now; empty when it can."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -94,6 +94,12 @@ class World:
         self.calls.append(f"append {entry.kind}")
         self.entries.append(entry)
         return Receipt(len(self.entries) - 1, b"")
+
+    async def post(self, entry: Entry) -> None:
+        self.calls.append(f"post {entry.kind}")
+        if self.fail == "post":
+            raise LedgerUnavailable("disk full")
+        self.entries.append(entry)
 
     def find(self, session: Session, digest: str) -> Approval | None:
         self._called("find")
@@ -205,6 +211,28 @@ async def test_no_receipt_no_execution(world: World) -> None:
 async def test_an_outcome_that_cannot_be_recorded_is_not_returned(world: World) -> None:
     passage, _ = await passed(world)
     world.fail = "append outcome"
+    answer = await pipeline(world).settle(passage, {"ok": True})
+    assert isinstance(answer, Refusal)
+    assert answer.code == "unavailable"
+
+
+async def test_only_what_changed_something_waits_for_its_outcome(world: World) -> None:
+    """R-L1: an effectful action's outcome is durable before its result is returned; a reader's stands in line, behind its durable intent."""
+    line = pipeline(world)
+    reading = Passage(Credential("t", "mcp"), session=session(), action=replace(PAY, is_read_only=True))
+    assert await line.admit(reading) is None
+    assert await line.settle(reading, {"ok": True}) == {"ok": True}
+    paying = Passage(Credential("t", "mcp"), session=session(), action=PAY)
+    assert await line.admit(paying) is None
+    assert await line.settle(paying, {"ok": True}) == {"ok": True}
+    assert [call for call in world.calls if " " in call] == ["append intent", "post outcome", "append intent", "append outcome"]
+
+
+async def test_a_reader_whose_outcome_cannot_be_taken_gets_nothing(world: World) -> None:
+    """R-L1: a ledger that takes no entry stops answers, too."""
+    world.fail = "post"
+    passage = Passage(Credential("t", "mcp"), session=session(), action=replace(PAY, is_read_only=True))
+    assert await pipeline(world).admit(passage) is None
     answer = await pipeline(world).settle(passage, {"ok": True})
     assert isinstance(answer, Refusal)
     assert answer.code == "unavailable"

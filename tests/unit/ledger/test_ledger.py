@@ -75,6 +75,39 @@ async def test_no_receipt_before_the_store_says_durable() -> None:
         assert (await waiting).index == 0
 
 
+async def test_an_entry_in_line_is_not_waited_for_and_keeps_its_place() -> None:
+    """R-L1: what changed nothing is answered before its outcome is durable; whoever asks for the record waits for it."""
+    store = SlowStore()
+    async with running(store) as ledger:
+        await asyncio.wait_for(ledger.post(make_entry(session="first")), 1)
+        assert store.entries == []
+        behind = asyncio.ensure_future(ledger.append(make_entry(session="second")))
+        asked = asyncio.ensure_future(ledger.settled())
+        await asyncio.to_thread(store.arrived.acquire)
+        assert not asked.done()
+        store.gate.release(5)
+        assert (await behind).index == 1
+        await asked
+        assert [decode(leaf).session for leaf in store.entries] == ["first", "second"]
+
+
+async def test_an_entry_in_line_that_is_lost_stops_everything_after_it() -> None:
+    """R-L1: the answer is out, so nothing more may happen; the next start says that its outcome is unknown."""
+    inner = MemoryStore()
+    async with running(FailingStore(inner, "commit", 2, is_after=False)) as ledger:
+        intent = make_entry(kind=Kind.INTENT, decision="allow")
+        await ledger.append(intent)
+        await ledger.post(make_entry(kind=Kind.OUTCOME, intent=intent.id))
+        await ledger.settled()
+        with pytest.raises(LedgerUnavailable):
+            await ledger.append(make_entry())
+        with pytest.raises(LedgerUnavailable):
+            await ledger.post(make_entry())
+    async with running(inner):
+        last = decode(inner.entries[-1])
+        assert (last.intent, last.code) == (intent.id, "unknown")
+
+
 async def test_a_caller_who_goes_away_does_not_disturb_the_others() -> None:
     """R-L1: a cancelled append is still recorded."""
     store = SlowStore()
