@@ -24,7 +24,10 @@ BODY_TIMEOUT_S = 30.0
 
 _DECISION, _OVERHEAD = b"x-ostiary-decision", b"x-ostiary-overhead-ms"
 
-ONCE = frozenset({"authorization", "x-api-key", "content-type", "content-length", "host", "origin", "mcp-session-id", "content-encoding"})
+ONCE = frozenset(
+    {"authorization", "x-api-key", "content-type", "content-length", "content-encoding", "host", "origin", "mcp-session-id",
+     "last-event-id", "a2a-version", "x-ostiary-scopes"}
+)  # fmt: skip
 """Headers that two parsers could read differently when they stand twice."""
 
 WHOLE = "ostiary.whole"
