@@ -7,6 +7,7 @@ from dataclasses import replace
 from hmac import compare_digest
 from secrets import token_urlsafe
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from ostiary.boundaries.tasks import MAX_CONFIGS, PushConfig, TaskRecord, Tasks
 from ostiary.boundaries.user_agent import UserAgent
@@ -26,6 +27,8 @@ from ostiary.protocols.wire import Call
 
 log = logging.getLogger("ostiary.a2a.push")
 
+MAX_PENDING_OF_ONE: Final = 64
+"""Of one agent, so that slow listeners of one leave room for the others."""
 MAX_EVENT: Final = 1024 * 1024
 MAX_PENDING: Final = 256
 """Notifications on their way to callers; more are refused, and the agent may try again."""
@@ -48,8 +51,10 @@ class Pushes:
         self._session_of = session_of
         self._awaited: dict[str, tuple[PushConfig, str, str, str]] = {}
         """By id: what is to be told, to which session, by which agent, and what that one was lent for it."""
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By configuration, while somebody delivers for it: notifications of one arrive in their order."""
+        self._deliveries: dict[asyncio.Task[None], str] = {}
+        """With the agent that told."""
 
     # -- what callers configure
 
@@ -131,7 +136,7 @@ class Pushes:
             return
         config, session_id = found
         session = self._session_of(session_id)
-        if session is None or len(self._deliveries) >= MAX_PENDING:
+        if session is None or self._is_full(agent):
             await call.respond_json(
                 410 if session is None else 503, {"error": "nobody listens to this any more" if session is None else "too many"}
             )
@@ -160,8 +165,8 @@ class Pushes:
             await call.respond_json(403, {"error": refusal.detail})
             return
         delivery = asyncio.get_running_loop().create_task(self._deliver(passage, agent, config, event))
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(self._deliveries.discard)
+        self._deliveries[delivery] = agent
+        delivery.add_done_callback(self._deliveries.pop)
         await call.respond_json(200, {})
 
     async def close(self) -> None:
@@ -169,6 +174,10 @@ class Pushes:
         for delivery in list(self._deliveries):
             delivery.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
+
+    def _is_full(self, agent: str) -> bool:
+        waiting = list(self._deliveries.values())
+        return len(waiting) >= MAX_PENDING or waiting.count(agent) >= MAX_PENDING_OF_ONE
 
     def _find(self, agent: str, config_id: str) -> tuple[PushConfig, str] | None:
         known = self._tasks.pushed(config_id)
@@ -181,13 +190,11 @@ class Pushes:
         session, _ = passage.acting
 
         renamed = messages.renamed(event, lambda theirs: self._tasks.context_from(session.id, agent, theirs))
-        async with self._locks.setdefault(config.id, asyncio.Lock()):
+        lock = self._locks.setdefault(config.id, asyncio.Lock())
+        async with lock:
             refusal = await self._enforcement.told(passage, renamed, lambda shaped: self._send(session, agent, config, shaped))
         if refusal is not None:
             log.warning("a notification of agent %s was not delivered: %s", agent, refusal.detail)
-        state, _ = messages.status_of(event)
-        if messages.is_terminal(state):
-            self._locks.pop(config.id, None)
 
     async def _send(self, session: Session, agent: str, config: PushConfig, event: Any) -> int:
         """Post an event to the caller; place and session are looked at again each time. Raises UpstreamUnavailable when nobody takes it."""
