@@ -31,8 +31,11 @@ _CLASS_LABELS: dict[str, str] = {
 }
 """Detector class, by its first part (`pii.card` → `pii`), to the confidentiality label it puts on a session."""
 
-_CLASS_TAINTS: frozenset[str] = frozenset({"injection", "hidden", "unicode", "ansi"})
+_CLASS_TAINTS: frozenset[str] = frozenset({"injection", "hidden_text", "terminal_escape"})
 """Detector classes that speak about integrity, not confidentiality."""
+
+_CLASS_ADDRESSES: frozenset[str] = frozenset({"data_uri", "remote_image", "remote_link", "remote_reference"})
+"""Detector classes that say what a viewer would fetch or offer: nothing of who may read the text."""
 
 
 INTEGRITY = "integrity"
@@ -47,7 +50,7 @@ def worst(origins: Iterable[str]) -> str:
 def labels_of_classes(classes: Iterable[str]) -> frozenset[str]:
     """Return the confidentiality labels of detector classes; a class not declared here labels as itself."""
     heads = {name.partition(".")[0] for name in classes}
-    return frozenset(_CLASS_LABELS.get(head, head) for head in heads if head not in _CLASS_TAINTS)
+    return frozenset(_CLASS_LABELS.get(head, head) for head in heads - _CLASS_TAINTS - _CLASS_ADDRESSES)
 
 
 def is_tainting(classes: Iterable[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ostiary.controls import detectors, text_rules
 from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.decision import Decision, Effect, Obligation
 from ostiary.core.pipeline import Passage
@@ -36,6 +37,31 @@ def test_signs_of_injection_taint_and_label_nothing() -> None:
     assert world.session.state.integrity.value == "trusted"
     world.answer("drive/list_files", structured([{"id": 1}]), detected=frozenset({"injection"}))
     assert world.session.state.integrity is Integrity.UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    ("content", "classes", "labels", "integrity"),
+    [
+        ("see [the page](https://example.com/x) and ![logo](https://cdn.example.com/l.png)", {"remote_link", "remote_image"}, set(), "trusted"),
+        ("data:image/png;base64,AAAA", {"data_uri"}, set(), "trusted"),
+        ("A\u202eB", {"hidden_text"}, set(), "untrusted"),
+        ("\x1b[8mA", {"terminal_escape"}, set(), "untrusted"),
+        ("write to jo.doe@corp.example", {"pii.email"}, {"pii"}, "trusted"),
+    ],
+)
+def test_what_the_detectors_really_find_means_what_it_should(content: str, classes: set[str], labels: set[str], integrity: str) -> None:
+    """R-H3, R-K1: an address in a text keeps it from nobody, and what hides from people is a sign of manipulation."""
+    found = classes_of(content)
+    assert classes <= found
+    world = World("x")
+    world.confirm("drive/list_files", attested=frozenset({"id"}))
+    assert world.answer("drive/list_files", structured([{"id": 1}]), detected=found) == labels
+    assert world.session.state.integrity.value == integrity
+
+
+def classes_of(content: str) -> frozenset[str]:
+    cleaned, hidden = text_rules.clean(content)
+    return hidden | {span.kind for span in detectors.scanner().scan(cleaned)}
 
 
 def test_an_untrusted_server_taints_whatever_it_says() -> None:
