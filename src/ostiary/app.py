@@ -223,7 +223,7 @@ def _judge(base: _Base, settings: Settings, metrics: Metrics) -> _Judge:
     clock = base.clock
     notices = Notices(clock.now, metrics.notice)
     controls = ControlSet(base.registrar, clock.now_ns, _control_options(settings), notify=notices)
-    engine = PolicyEngine(Means(controls.obligations, controls.classes), clock_ns=clock.now_ns)
+    engine = PolicyEngine(Means(controls.obligations, controls.classes, controls.detectable), clock_ns=clock.now_ns)
     policies = PolicyStore(base.store, base.ledger, clock.now_ns, engine)
     policies.start(base.registrar.registry)
     base.registrar.subscribe(policies.refresh)

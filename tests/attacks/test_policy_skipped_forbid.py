@@ -30,6 +30,7 @@ def test_an_erroring_forbid_denies() -> None:
     found = engine(OVERFLOW)
     decision = decide(found, call("files/read", path="a"), actions=1)
     assert (decision.effect, decision.code) == (Effect.DENY, "unavailable")
+    assert (decision.policies, decision.reasons) == (("f",), ("`f` could not be evaluated, so nothing is allowed",))
     assert decision.revision == found.revision
 
 

@@ -49,26 +49,38 @@ def take(session: Session, name: str, amount: int) -> Refusal | None:
 
 
 def rows_of(content: Any) -> int:
-    """Count the rows of an answer: the items of its outermost lists, also in text that is JSON; other text is one row.
+    """Count the rows of an answer: the items of its outermost lists, also in text that is JSON or lines of it; other text is one row.
 
     What a tool says twice, as text and structured, counts once.
     """
-    if isinstance(content, Mapping) and isinstance(content.get("content"), list):
-        blocks = sum(_rows_of_block(block) for block in content["content"])
-        return max(blocks, _rows(content.get("structuredContent"), 0))
+    for name in ("content", "contents"):
+        if isinstance(content, Mapping) and isinstance(content.get(name), list):
+            blocks = sum(_rows_of_block(block) for block in content[name])
+            return max(blocks, _rows(content.get("structuredContent"), 0))
     return _rows(content, 0)
 
 
 def _rows_of_block(block: Any) -> int:
+    if isinstance(block, Mapping) and isinstance(block.get("resource"), Mapping):
+        block = block["resource"]
     text = block.get("text") if isinstance(block, Mapping) else None
-    if not isinstance(text, str):
-        return 1
-    if text.lstrip()[:1] not in {"[", "{"}:
+    if not isinstance(text, str) or text.lstrip()[:1] not in {"[", "{"}:
         return 1
     try:
         return _rows(json.loads(text), 0)
     except (ValueError, RecursionError):
-        return 1
+        return len(json_lines(text)) or 1
+
+
+def json_lines(text: str) -> list[str]:
+    """Return the lines of a text in which each is JSON, one record a line; of any other, none."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        for line in lines:
+            json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return lines
 
 
 def _rows(value: Any, depth: int) -> int:

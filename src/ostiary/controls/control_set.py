@@ -78,6 +78,11 @@ class ControlSet:
         """The data classes that some detector finds."""
         return self._scanner.classes
 
+    @property
+    def detectable(self) -> frozenset[str]:
+        """The classes that `inspect` can find in arguments."""
+        return self._scanner.kinds | {text_rules.HIDDEN, text_rules.TERMINAL, "secret", "canary"}
+
     def inspect(self, passage: Passage) -> Refusal | None:
         """Validate, strip what is hidden, and fill `passage.detected`, before the decision."""
         session, action = passage.acting
@@ -208,6 +213,8 @@ class ControlSet:
             undone = "`notify`: nobody is set up to be told"
         if duties.caps and "tokens" in duties.caps and passage.acting[1].resource.type != "Model":
             undone = "`cap` of `tokens`: only models answer in tokens"
+        if duties.caps and "rows" in duties.caps and passage.acting[1].resource.type == "Model":
+            undone = "`cap` of `rows`: models answer in tokens, not in rows"
         if unknown := [name for name in duties.redact if not self._scanner.knows(name)]:
             undone = f"`redact` of `{unknown[0]}`: no detector finds such a class"
         policies = passage.decision.policies if passage.decision is not None else ()

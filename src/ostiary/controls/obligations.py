@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ostiary.controls.budgets import json_lines
 from ostiary.core.decision import Decision, Obligation, Refusal, refuse
 
 CAPS = frozenset({"rows", "tokens", "bytes"})
@@ -75,7 +76,7 @@ def cap_tokens(arguments: Mapping[str, Any], most: int) -> Mapping[str, Any]:
 def cap_rows(value: Any, most: int) -> Any:
     """Return an answer with every list of records cut to `most`, also in text that is JSON or lines of it."""
     if isinstance(value, Mapping):
-        if value.get("type") == "text" and isinstance(value.get("text"), str):
+        if isinstance(value.get("text"), str) and (value.get("type") == "text" or "uri" in value):
             return {**value, "text": _cap_text(value["text"], most)}
         return (
             {
@@ -103,6 +104,7 @@ def _cap_text(text: str, most: int) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return text
+        lines = json_lines(text)
+        return text if len(lines) <= most else "".join(f"{line}\n" for line in lines[:most])
     capped = cap_rows(value, most)
     return text if capped == value else json.dumps(capped, ensure_ascii=False)

@@ -73,6 +73,11 @@ class Scanner:
         """Every class that is found here, and what stands for several of them."""
         return self._known
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Every class as finds carry it."""
+        return frozenset(pattern.kind for pattern in self._patterns)
+
     def knows(self, name: str) -> bool:
         """Say whether `name` is a class that is found here, or stands for several of them, as `pii` does."""
         return name in self._known

@@ -34,6 +34,7 @@ class Case:
     depth: int = 0
     authentication: str = "session_token"
     mfa: bool = False
+    bound: bool = False
 
     @property
     def traced(self) -> Origins:
@@ -60,7 +61,7 @@ class Case:
     def session(self, registry: Registry) -> Session:
         """Return the session such a case would happen in. Raises NotFound."""
         at = self.about.at
-        authentication = Authentication(self.authentication, at - self.age_s, mfa=self.mfa)
+        authentication = Authentication(self.authentication, at - self.age_s, bound=self.bound, mfa=self.mfa)
         subject = Subject(tuple(principal(registry, link) for link in self.chain))
         return Session(
             "explain",

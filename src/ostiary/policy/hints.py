@@ -29,6 +29,7 @@ def warnings(policies: Sequence[Policy], schema: PolicySchema, graph: EntityGrap
         yield from _unread(policy, labels)
         yield from _uncapped(policy, covered[policy.id])
         yield from _unliftable(policy, known["Role"] | known["Group"])
+        yield from _untold(policy, known["Role"] | known["Group"])
     blanket = [policy for policy in policies if truth(policy.node.clauses) and not policy.is_shadow and policy.approval is None]
     for policy in policies:
         other = next((each for each in blanket if _hides(each, policy, covered)), None)
@@ -65,15 +66,27 @@ def _unread(policy: Policy, labels: frozenset[str]) -> Iterator[Problem]:
     for value in given if policy.effect == "permit" else ():
         if value not in labels and value.partition(".")[0] not in labels:
             message = f"nothing looks at the label `{value}`: no policy, no model that accepts it{nearest(value, labels)}"
-            yield policy.problem(message, value, is_warning=True)
+            yield policy.problem(message, value, annotation="label", is_warning=True)
 
 
 def _uncapped(policy: Policy, actions: frozenset[str]) -> Iterator[Problem]:
     caps = [value for obligation in policy.obligations if obligation.name == "cap" for value in obligation.values]
     if policy.effect == "permit" and any(cap.startswith("tokens=") for cap in caps) and not actions <= _IN_TOKENS:
         yield policy.problem(
-            "`@cap` of tokens: only models answer in tokens, so every other action it permits is denied", "cap", is_warning=True
+            "`@cap` of tokens: only models answer in tokens, so every other action it permits is denied", annotation="cap", is_warning=True
         )
+    if policy.effect == "permit" and any(cap.startswith("rows=") for cap in caps) and actions & _IN_TOKENS:
+        yield policy.problem(
+            "`@cap` of rows: models answer in tokens, so what it permits of them is denied", annotation="cap", is_warning=True
+        )
+
+
+def _untold(policy: Policy, groups: frozenset[str]) -> Iterator[Problem]:
+    """Warn of a group that is told and has nobody in it."""
+    for group in (value for duty in policy.obligations if duty.name == "notify" for value in duty.values):
+        if policy.effect == "permit" and group not in groups:
+            message = f"nobody registered is in `{group}`{nearest(group, groups)}: it stands in `ostiary notice list` only"
+            yield policy.problem(message, group, annotation="notify", is_warning=True)
 
 
 def labels(registry: Registry, classes: Iterable[str]) -> frozenset[str]:
@@ -93,10 +106,10 @@ def _unliftable(policy: Policy, groups: frozenset[str]) -> Iterator[Problem]:
         return
     if policy.approval.group not in groups:
         message = f"nobody can approve it: nobody registered is in `{policy.approval.group}`{nearest(policy.approval.group, groups)}"
-        yield policy.problem(message, "approval", is_warning=True)
+        yield policy.problem(message, annotation="approval", is_warning=True)
     if not any(path[:1] in ((), ("approval",)) for path in mentions(policy.node)):
         message = "no approval lifts it: add `unless { context has approval && context.approval.group == … }`"
-        yield policy.problem(message, "approval", is_warning=True)
+        yield policy.problem(message, annotation="approval", is_warning=True)
 
 
 def _hides(blanket: Policy, policy: Policy, covered: dict[str, frozenset[str]]) -> bool:

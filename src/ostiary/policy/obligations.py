@@ -22,6 +22,8 @@ class Means:
     obligations: frozenset[str] = frozenset(OBLIGATIONS)
     classes: frozenset[str] | None = None
     """The data classes that some detector finds; None when nobody said, and then any name passes."""
+    detected: frozenset[str] | None = None
+    """The classes that can stand in `context.detected`; None when nobody said."""
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -92,15 +94,15 @@ def problems(effect: str, annotations: Mapping[str, str]) -> list[tuple[str, str
     return found
 
 
-def undoable(annotations: Mapping[str, str], means: Means) -> list[tuple[str, str]]:
-    """Return the obligations that nothing here can carry out, so that a permit with them would only ever deny."""
+def undoable(annotations: Mapping[str, str], means: Means) -> list[tuple[str, str, str]]:
+    """Return the obligations that nothing here can carry out, so that a permit with them would only ever deny: name, value, why."""
     found = []
     for obligation in obligations_of(annotations):
         if obligation.name not in means.obligations:
-            found.append((obligation.name, f"`@{obligation.name}`: nothing here can carry it out, so the permit would deny"))
+            found.append((obligation.name, "", f"`@{obligation.name}`: nothing here can carry it out, so the permit would deny"))
         elif obligation.name == "redact" and means.classes is not None:
             found.extend(
-                (value, f"`@redact`: no detector finds the class `{value}`{nearest(value, means.classes)}")
+                ("redact", value, f"`@redact`: no detector finds the class `{value}`{nearest(value, means.classes)}")
                 for value in obligation.values
                 if value not in means.classes
             )

@@ -1,7 +1,6 @@
 """Cedar files as we read them: one policy at a time, each with its place, so that every complaint names file, line and column."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from cedarpy import _internal as cedar
 from cedarpy import pst
 
 from ostiary.core.decision import ApprovalRule, Obligation
+from ostiary.policy import places
 from ostiary.policy.obligations import approval_rule, obligations_of
 from ostiary.policy.reading import mentions, resource_zones
 
@@ -18,7 +18,6 @@ MAX_FILE_BYTES = 1_000_000
 MAX_NESTING = 32
 MAX_OPERATORS = 300
 """Cedar's parser recurses, and a policy nested or chained without bound ends the process: found by attack."""
-_TOKEN = re.compile(r'//[^\n]*|\s+|"(?:\\.|[^"\\])*"|[A-Za-z_][A-Za-z0-9_]*|::|[=!<>]=|&&|\|\||\d+|.', re.DOTALL)
 _HIDDEN = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -99,12 +98,12 @@ class Policy:
         """Return the policy without its scope, for a request that the scope is known to match."""
         return replace(self, node=replace(self.node, principal=pst.ScopeAny(), action=pst.ScopeAny(), resource=pst.ScopeAny()))
 
-    def problem(self, message: str, near: str = "", *, is_warning: bool = False) -> Problem:
-        """Return a problem at the place where `near` stands in the policy, or at its start."""
+    def problem(self, message: str, near: str = "", *, annotation: str = "", is_warning: bool = False) -> Problem:
+        """Return a problem at the place where `near` stands in the policy, or in an annotation; else at its start."""
         line, column = self.line, self.column
-        found = re.search(rf"(?<![A-Za-z0-9_]){re.escape(near)}(?![A-Za-z0-9_])", self.text) if near else None
-        if found:
-            row, offset = _place(self.text, found.start())
+        found = places.find(self.text, near, annotation) if near or annotation else None
+        if found is not None:
+            row, offset = places.place(self.text, found)
             line, column = self.line + row - 1, offset if row > 1 else self.column + offset - 1
         return Problem(self.file, line, column, message, self.id, is_warning)
 
@@ -119,10 +118,10 @@ def read(files: Mapping[str, str]) -> tuple[list[Policy], list[Problem]]:
             continue
         if (hidden := _HIDDEN.search(text)) is not None:
             message = f"invisible character U+{ord(hidden.group()):04X}: a policy must read as it is"
-            problems.append(Problem(name, *_place(text, hidden.start()), message))
+            problems.append(Problem(name, *places.place(text, hidden.start()), message))
             continue
         for start, piece in _pieces(text):
-            line, column = _place(text, start)
+            line, column = places.place(text, start)
             parsed = _parse(name, line, column, piece)
             (problems if isinstance(parsed, Problem) else policies).append(parsed)  # type: ignore[arg-type]
     return policies, problems
@@ -131,9 +130,9 @@ def read(files: Mapping[str, str]) -> tuple[list[Policy], list[Problem]]:
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
     """Cut a file after each `;` that is not in a string or comment."""
     start: int | None = None
-    for token in _TOKEN.finditer(text):
+    for token in places.TOKEN.finditer(text):
         word = token.group()
-        if start is None and not _is_blank(word):
+        if start is None and not places.is_blank(word):
             start = token.start()
         if word == ";" and start is not None:
             yield start, text[start : token.end()]
@@ -148,7 +147,7 @@ def _parse(file: str, line: int, column: int, text: str) -> Policy | Problem:
     try:
         parsed: Any = cedar.policies_to_pst(text)
     except (ValueError, UnicodeError) as error:
-        row, offset = _place(text, _offset(text, str(error)))
+        row, offset = places.place(text, places.stopped(text, str(error), _is_beginning))
         where = (line + row - 1, offset if row > 1 else column + offset - 1)
         return Problem(file, *where, f"does not parse: {_sentence(str(error))}")
     if parsed.templates or len(parsed.static_policies) != 1:
@@ -161,7 +160,7 @@ def _parse(file: str, line: int, column: int, text: str) -> Policy | Problem:
 def _too_deep(text: str) -> str | None:
     """Return why a policy must not reach the parser."""
     depth = operators = 0
-    for token in _TOKEN.finditer(text):
+    for token in places.TOKEN.finditer(text):
         word = token.group()
         if word in ("(", "[", "{"):
             depth += 1
@@ -175,16 +174,6 @@ def _too_deep(text: str) -> str | None:
     return None
 
 
-def _offset(text: str, message: str) -> int:
-    """Return where the parser stopped: the first token that no longer is the beginning of a policy."""
-    tokens = [token for token in _TOKEN.finditer(text) if not _is_blank(token.group())]
-    quoted = re.search(r"`([^`]+)` is not", message)
-    if quoted and quoted.group(1) in text:
-        return text.index(quoted.group(1))
-    stop = bisect_right(range(len(tokens)), 0, key=lambda index: not _is_beginning(text[: tokens[index].end()]))
-    return tokens[min(stop, len(tokens) - 1)].start()
-
-
 def _is_beginning(text: str) -> bool:
     try:
         cedar.PolicySet.from_str(text)
@@ -195,12 +184,3 @@ def _is_beginning(text: str) -> bool:
 
 def _sentence(message: str) -> str:
     return " ".join(message.split())
-
-
-def _is_blank(token: str) -> bool:
-    return token.isspace() or token.startswith("//")
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -24,7 +24,7 @@ NOW = 1_800_000_000.0
 
 _CIRCUMSTANCES = {"chain", "resource", "arguments", "origins", "control", "unsafe", "session", "detected", "ip", "size", "at", "approval"}
 _ROW = {"name", "action", "expect", "code", "policies", "obligations", *_CIRCUMSTANCES}
-_SESSION = {"purpose", "labels", "integrity", "actions", "denied", "spent", "depth", "age", "method", "mfa"}
+_SESSION = {"purpose", "labels", "integrity", "actions", "denied", "spent", "depth", "age", "method", "mfa", "bound"}
 _APPROVAL = {"group", "by", "reason"}
 
 
@@ -142,6 +142,7 @@ def _case(full: Mapping[str, Any], where: str) -> Case:
         int(_number(session, "depth", where)),
         _text(session, "method", where, "session_token"),
         session.get("mfa") is True,
+        session.get("bound") is True,
     )
 
 

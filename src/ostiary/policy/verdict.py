@@ -1,6 +1,7 @@
 """From what each link was told to one decision: who is refused, why, and what would change it."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from ostiary.policy.source import Policy
 
 log = logging.getLogger("ostiary.policy")
 
+_FAILED = re.compile(r"\Aerror while evaluating policy `([^`]+)`")
 _FROM = {
     "untrusted": "from somebody's text",
     "model": "from the model itself",
@@ -22,6 +24,8 @@ _FROM = {
     "directory": "from a trusted list",
     "user": "from the user",
 }
+ORIGINS = frozenset(_FROM)
+"""Every origin that an argument can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,11 @@ def _is_met(rule: ApprovalRule, approvals: Sequence[Approval], session: Session)
 
 
 def _failed(revision: str, verdicts: Sequence[Verdict]) -> Decision:
-    log.error("a policy could not be evaluated: %s", "; ".join(error for verdict in verdicts for error in verdict.errors))
-    policies = [policy for verdict in verdicts for policy in verdict.policies]
-    why = "a policy could not be evaluated, so nothing is allowed"
-    return Decision(Effect.DENY, "unavailable", _ids(policies), (why,), revision, remedy="an operator must mend the policy")
+    errors = dict.fromkeys(error for verdict in verdicts for error in verdict.errors)
+    log.error("a policy could not be evaluated: %s", "; ".join(errors))
+    failed = tuple(dict.fromkeys(name for error in errors for name in _FAILED.findall(error)))
+    why = f"{' and '.join(f'`{name}`' for name in failed) or 'a policy'} could not be evaluated, so nothing is allowed"
+    return Decision(Effect.DENY, "unavailable", failed, (why,), revision, remedy="an operator must mend the policy")
 
 
 def hold_to_zones(verdict: Verdict, link: Link) -> Verdict:

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ostiary.controls import egress, leaves
+from ostiary.controls.budgets import rows_of
 from ostiary.controls.redaction import MAX_VALUES, Vault, Vaults
 from ostiary.core.decision import Refusal
 from ostiary.core.errors import InvalidAction, Unavailable
@@ -88,6 +90,45 @@ def test_cap_rows_cuts_lists_and_json_text() -> None:
     assert len(json.loads(shaped["content"][0]["text"])["rows"]) == 3
     assert len(shaped["structuredContent"]["rows"]) == 3
     assert len(shaped["content"]) == 1
+
+
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({"content": [{"type": "text", "text": LINES}]}, lambda shaped: shaped["content"][0]["text"]),
+        (
+            {"content": [{"type": "resource", "resource": {"uri": "db:x", "text": LINES}}]},
+            lambda shaped: shaped["content"][0]["resource"]["text"],
+        ),
+        ({"contents": [{"uri": "db:x", "text": LINES}]}, lambda shaped: shaped["contents"][0]["text"]),
+        (
+            {"contents": [{"uri": "db:x", "text": json.dumps(ROWS)}]},
+            lambda shaped: "\n".join(map(str, json.loads(shaped["contents"][0]["text"]))),
+        ),
+    ],
+)
+def test_cap_rows_reaches_every_form_of_an_answer(content: Any, text: Callable[[Any], str]) -> None:
+    """R-K2: rows as lines, in a resource a tool answers with, and in a resource that is read; they count as so many, too."""
+    made = passage({}, obligations={"cap": "rows=3"})
+    assert rows_of(content) == len(ROWS) > 3
+    assert len(text(SET.answer(made, content)).splitlines()) == 3
+
+
+def test_lines_that_are_not_all_json_are_a_text() -> None:
+    """R-K2: what only looks like records is not torn apart."""
+    made = passage({}, obligations={"cap": "rows=1"})
+    content = {"content": [{"type": "text", "text": "{a note}\nand more\nof it"}]}
+    assert SET.answer(made, content) == content
+
+
+def test_a_cap_of_rows_on_a_model_refuses() -> None:
+    """R-K2: a model answers in no rows, so nothing could carry it out, streamed or whole."""
+    refusal = SET.shape(passage(prompt("x"), to="gpt", obligations={"cap": "rows=3"}))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, "`cap` of `rows`" in refusal.detail) == ("unavailable", True)
 
 
 def test_cap_tokens_lowers_what_is_asked() -> None:

@@ -42,7 +42,12 @@ def test_signs_of_injection_taint_and_label_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "classes", "labels", "integrity"),
     [
-        ("see [the page](https://example.com/x) and ![logo](https://cdn.example.com/l.png)", {"remote_link", "remote_image"}, set(), "trusted"),
+        (
+            "see [the page](https://example.com/x) and ![logo](https://cdn.example.com/l.png)",
+            {"remote_link", "remote_image"},
+            set(),
+            "trusted",
+        ),
         ("data:image/png;base64,AAAA", {"data_uri"}, set(), "trusted"),
         ("A\u202eB", {"hidden_text"}, set(), "untrusted"),
         ("\x1b[8mA", {"terminal_escape"}, set(), "untrusted"),
