@@ -42,7 +42,7 @@ shift = {OPENED_AT!r} - time.time()
 now, now_ns = time.time, time.time_ns
 time.time = lambda: now() + shift
 time.time_ns = lambda: now_ns() + round(shift * 1e9)
-from ostiary.cli import main
+from ostiary.cli.process import main
 main()
 """
 """`ostiary` on the day the worlds play."""
@@ -221,13 +221,13 @@ def wired(suites: list[Suite], python: str) -> Iterator[Wire]:
         folder, port = Path(place), _free_port()
         tools = {suite.name: Tools(suite) for suite in suites}
         (folder / "ostiary.toml").write_text(SETTINGS)
-        command = [python, "-c", STARTED, "--data", str(folder / "data"), "up"]
+        start = {"data": str(folder / "data"), "config": str(folder / "ostiary.toml"), "port": port}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OSTIARY_")} | {
             "PYTHONPATH": str(ROOT / "src")
         }
         with (folder / "log").open("ab") as log:
             gateway = subprocess.Popen(
-                [*command, "--config", str(folder / "ostiary.toml"), "--port", str(port)],
+                [python, "-c", STARTED, json.dumps(start)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

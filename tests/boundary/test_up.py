@@ -154,3 +154,44 @@ def test_a_silent_or_lying_gateway_is_a_clear_line(tmp_path: Path) -> None:
         connection.close()
         _, said = process.communicate(timeout=20)
     assert (process.returncode, "Traceback" in said) == (3, False)
+
+
+def test_what_serves_holds_nothing_of_the_command_line(tmp_path: Path) -> None:
+    """Reading options takes libraries that a gateway never uses; the process that serves has not imported one of them.
+
+    Asked of the process itself: the interpreter writes down each import, in order, and begins anew when the process replaces itself.
+    """
+    command = [*OSTIARY, "--data", str(tmp_path / "data"), "up", "--port", "0", "--json"]
+    written = tmp_path / "imports"
+    with written.open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**environment(), "PYTHONPROFILEIMPORTTIME": "1"}
+        )
+        assert process.stdout is not None
+        with process, process.stdout:
+            assert json.loads(process.stdout.readline())["url"]
+            assert ostiary("--data", str(tmp_path / "data"), "user", "register", "alice").returncode == 0
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0
+    _, parsing, serving = written.read_text().split("import time: self [us]")
+    packages = [
+        {line.rpartition("|")[2].strip().partition(".")[0] for line in part.splitlines() if line.startswith("import time:")}
+        for part in (parsing, serving)
+    ]
+    command_line = {"cyclopts", "rich", "docstring_parser", "markdown_it", "pygments"}
+    assert "cyclopts" in packages[0]
+    assert "fastapi" not in packages[0]
+    assert "fastapi" in packages[1]
+    assert not packages[1] & command_line
+
+
+def test_a_module_lying_where_it_is_started_is_not_run(tmp_path: Path) -> None:
+    """The folder a gateway is started in is not where its code comes from, whoever may write there."""
+    (tmp_path / "fastapi.py").write_text("raise SystemExit(66)")
+    (tmp_path / "ostiary.py").write_text("raise SystemExit(66)")
+    command = [str(Path(sys.executable).parent / "ostiary"), "--data", "data", "up", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["url"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0

@@ -3,17 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from cyclopts import App, CycloptsError, Parameter
+from typing import TYPE_CHECKING
 
 from ostiary import __version__
 from ostiary.cli.client import DEFAULT_DATA, place
+from ostiary.cli.ending import USAGE, ended
 from ostiary.cli.output import say
-from ostiary.core.errors import Corrupt, Invalid, OstiaryError
 
-DONE, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
-"""Exit codes: done · the answer is no · usage or configuration · could not reach or write."""
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
 
 HELP = """Ostiary: the doorkeeper for enterprise AI.
 
@@ -52,8 +50,10 @@ COMMANDS = {
 """Each command with where it is and what it is for; a module is imported when its command is used."""
 
 
-def build() -> App:
+def build() -> "App":
     """Return the application with all its commands."""
+    from cyclopts import App, Parameter
+
     app = App(
         name="ostiary",
         help=HELP,
@@ -73,45 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command; return its exit code. No traceback ever reaches a person."""
+    """Run a command; return its exit code."""
+    return ended(lambda: _command(arguments), arguments)
+
+
+def _command(arguments: list[str]) -> object:
+    from cyclopts import CycloptsError
+
     try:
-        code: Any = build()(_place(arguments) or ["--help"], exit_on_error=False, print_error=False)
-        return code if isinstance(code, int) and not isinstance(code, bool) else DONE
+        return build()(_place(arguments) or ["--help"], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _usage(error)
-    except OstiaryError as error:
-        say(f"error: {_with_flags(error.detail, arguments)}" + (f"\nto do: {error.remedy}" if error.remedy else ""))
-        return exit_code(error)
-    except KeyboardInterrupt:
-        say("stopped")
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
-    except OSError as error:
-        say(f"error: {error.strerror or error}" + (f": `{error.filename}`" if error.filename else ""))
-        return UNREACHABLE
-
-
-def _with_flags(detail: str, arguments: Sequence[str]) -> str:
-    """Name what was typed, where the gateway names the field it was sent in: `body.ttl_s` is `--ttl`, in seconds."""
-    import re
-
-    def flag(found: re.Match[str]) -> str:
-        name = found["name"]
-        flags = [f"--{each.replace('_', '-')}" for each in (name, name.removesuffix("_s"), name.removesuffix("s"))]
-        typed = next((flag for flag in flags if any(word.partition("=")[0] == flag for word in arguments)), name)
-        return f"`{typed}` (in seconds)" if name.endswith("_s") else f"`{typed}`"
-
-    return re.sub(r"`body\.(?P<name>[a-z_]+)(?:\.[^`]*)?`", flag, detail)
-
-
-def exit_code(error: OstiaryError) -> int:
-    """Return the exit code an error stands for."""
-    status = error.status
-    if isinstance(error, Corrupt) or status in {401, 403, 409} or error.code == "held":
-        return NO
-    return USAGE if isinstance(error, Invalid) or (400 <= status < 500 and status != 429) else UNREACHABLE
 
 
 def _place(arguments: list[str]) -> list[str]:
@@ -140,7 +112,7 @@ def _place(arguments: list[str]) -> list[str]:
     return rest
 
 
-def _usage(error: CycloptsError) -> int:
+def _usage(error: "CycloptsError") -> int:
     chain = " ".join(error.command_chain or ())
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     say(f"error: {' '.join(lines) or type(error).__name__}")

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ostiary.cli.client import Client, identifier, segment
-from ostiary.cli.output import PLAIN, Out, moment, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment, say
 from ostiary.cli.registry import Flag, Words, register, registry_app
 from ostiary.cli.users import pairs, seconds
 from ostiary.core.errors import InvalidConfig

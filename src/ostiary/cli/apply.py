@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ostiary.cli.client import Client
-from ostiary.cli.output import PLAIN, Out, progress, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import progress, say
 from ostiary.core.errors import InvalidConfig
 from ostiary.governance.declaration import MAX_BYTES, MAX_FILES, Bundle, is_inside, read, variables
 from ostiary.governance.registrar import singular

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, identifier
-from ostiary.cli.output import PLAIN, Out, moment
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment
 
 app = App(name="approval", help="Held actions, waiting for a person.", result_action="return_value")
 

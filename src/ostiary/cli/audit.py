@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import ID, Client, segment
-from ostiary.cli.output import PLAIN, Out, progress, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import progress, say
 from ostiary.core.errors import InvalidConfig, NotFound, Unavailable
 
 app = App(name="audit", help="The ledger.", result_action="return_value")

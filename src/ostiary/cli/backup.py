@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 
 
 def backup(to: Path, *, without_keys: bool = False, out: Out = PLAIN) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ostiary.core.errors import InvalidConfig, OstiaryError, Unavailable
-from ostiary.settings import is_loopback
 
 CONNECT_S = 5.0
 READ_S = 120.0
@@ -50,6 +49,8 @@ class Client:
     """One connection to one gateway, as one operator."""
 
     def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
+        from ostiary.settings import is_loopback
+
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidConfig(f"`{url}` is not the address of a gateway", remedy="give it as http://host:port or https://host:port")

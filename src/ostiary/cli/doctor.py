@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ostiary.cli.client import KEY_FILE, Client, place
 from ostiary.cli.gateway import default_config
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 from ostiary.core.errors import OstiaryError
 from ostiary.settings import Settings, describe
 

@@ -1,19 +1,10 @@
 """Running: the gateway itself, and the demonstration."""
 
-import asyncio
 import json
-import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ostiary import __version__
-from ostiary.cli.client import KEY_FILE, place
-from ostiary.cli.output import PLAIN, Out, say
-from ostiary.settings import Settings, describe
-
-if TYPE_CHECKING:
-    from ostiary.app import Gateway
+from ostiary.cli.client import place
+from ostiary.cli.options import PLAIN, Out
 
 
 def up(
@@ -46,43 +37,22 @@ def up(
     dev:
         Sign users in without a password. Loopback only.
     """
-    from ostiary.monitoring.logs import configure
-    from ostiary.serving import serve
+    from ostiary.cli.process import Start, become
 
-    overrides = {
-        "server.host": host, "server.port": port, "server.tls_cert": tls_cert, "server.tls_key": tls_key,
-        "identity.dev_sign_in": dev or None,
-    }  # fmt: skip
-    found = config or default_config() or _new_config()
-    settings = Settings.load(found, overrides=overrides)
-    configure(settings.log.level, settings.log.format)
-    started = time.monotonic()
-
-    def ready(url: str, gateway: "Gateway") -> None:
-        if out.json:
-            out.one({"url": url, "data": str(place.data), "config": str(found), "ready_s": round(time.monotonic() - started, 3)})
-        else:
-            _greet(url, gateway)
-
-    described = tuple(describe(found, overrides=overrides))
-    _runner()(serve(settings, place.data, described=described, development_tls=tls_dev, ready=ready))
-
-
-def _greet(url: str, gateway: "Gateway") -> None:
-    """Say where agents are to be pointed, and what is missing before one may act."""
-    registry = gateway.services.registrar.registry
-    say(f"ostiary {__version__} listens at {url}, data in {place.data}")
-    if gateway.is_first_run:
-        say(f"first run: the operator's key is in {place.data / KEY_FILE}; commands on this machine use it by themselves")
-    say(f"  MCP        {url}/mcp  or  {url}/mcp/SERVER")
-    say(f"  OpenAI     {url}/openai/v1")
-    say(f"  Anthropic  {url}/anthropic")
-    say(f"  control    {url}/docs")
-    if not registry.agents:
-        say("no agent is registered, so nothing passes; the shortest way to the first one:")
-        say("  ostiary apply company.yaml        users, agents, models, servers, policies (docs/tutorial.md)")
-        say("  ostiary session open --help       lend a user's rights to an agent")
-    say("stop with ctrl-c")
+    become(
+        Start(
+            str(place.data),
+            str(config or default_config() or _new_config()),
+            host,
+            port,
+            tls_cert,
+            tls_key,
+            tls_dev,
+            dev,
+            out.json,
+            out.field,
+        )
+    )
 
 
 def default_config() -> Path | None:
@@ -92,6 +62,8 @@ def default_config() -> Path | None:
 
 def _new_config() -> Path:
     """Write a settings file in which every setting stands as a comment."""
+    from ostiary.settings import describe
+
     path = place.data / "ostiary.toml"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lines, section = ["# Settings of this gateway. Uncomment what you change; `ostiary doctor --settings` prints what holds."], ""
@@ -107,14 +79,6 @@ def _new_config() -> Path:
 
 def _toml(value: object) -> str:
     return json.dumps(value) if isinstance(value, bool | str | list) else str(value)
-
-
-def _runner() -> "Callable[[Coroutine[Any, Any, None]], None]":
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run
-    return uvloop.run
 
 
 def demo(*, once: bool = False, out: Out = PLAIN) -> int:

@@ -7,7 +7,8 @@ from cyclopts import Parameter
 
 from ostiary.cli import diagram
 from ostiary.cli.client import Client
-from ostiary.cli.output import PLAIN, Out, moment, progress, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment, progress, say
 
 Flag = Annotated[bool, Parameter(negative=())]
 COLUMNS = ("agent", "door", "action", "resource", "zone", "state", "allowed", "held", "refused", "per_day", "labels", "first", "last")

@@ -3,7 +3,8 @@
 from cyclopts import App
 
 from ostiary.cli.client import Client
-from ostiary.cli.output import PLAIN, Out, moment
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment
 
 app = App(name="notice", help="What policies asked people to be told about.", result_action="return_value")
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, identifier
-from ostiary.cli.output import PLAIN, Out, moment, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment, say
 from ostiary.cli.users import seconds
 
 app = App(name="operator", help="Keys for the control plane.", result_action="return_value")

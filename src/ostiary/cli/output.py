@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from ostiary.core.errors import InvalidConfig
 from ostiary.core.inert import INERT, inert_json
 
 
-@Parameter(name="*")
 @dataclass(frozen=True)
 class Output:
     """How a command prints.
@@ -75,10 +72,6 @@ class Output:
             raise InvalidConfig(f"there is no field `{self.field}`", remedy=f"name one of these: {there}")
         found = value[self.field]
         _write(found.translate(INERT) if isinstance(found, str) else inert_json(found))
-
-
-Out = Annotated[Output, Parameter(name="*")]
-PLAIN = Output()
 
 
 def say(text: str) -> None:

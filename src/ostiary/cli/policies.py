@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, moment, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment, say
 from ostiary.core.errors import InvalidConfig
 
 app = App(name="policy", help="Policies, as files.", result_action="return_value")

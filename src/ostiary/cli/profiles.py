@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 from ostiary.core.errors import InvalidConfig, NotFound
 from ostiary.settings import nearest
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 from ostiary.governance.registrar import singular
 
 Words = Annotated[list[str] | None, Parameter(negative=())]

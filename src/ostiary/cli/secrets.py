@@ -3,7 +3,8 @@
 from cyclopts import App
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, moment
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment
 from ostiary.cli.users import from_stdin
 
 app = App(name="secret", help="Credentials for upstreams, sealed.", result_action="return_value")

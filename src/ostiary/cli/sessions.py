@@ -8,7 +8,8 @@ from cyclopts import App, Parameter
 from ostiary.cli.client import Client, identifier
 from ostiary.cli.flow import mermaid as drawing
 from ostiary.cli.flow import table
-from ostiary.cli.output import PLAIN, Out, moment
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import moment
 from ostiary.cli.users import seconds
 
 Flag = Annotated[bool, Parameter(negative=())]

@@ -3,7 +3,8 @@
 from cyclopts import App
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 from ostiary.core.errors import InvalidConfig
 
 app = App(name="tool", help="Tools, pinned by digest.", result_action="return_value")

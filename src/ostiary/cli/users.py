@@ -6,7 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ostiary.cli.client import Client, segment
-from ostiary.cli.output import PLAIN, Out, say
+from ostiary.cli.options import PLAIN, Out
+from ostiary.cli.output import say
 from ostiary.cli.registry import Flag, Words, register, registry_app
 from ostiary.core.errors import InvalidConfig
 

@@ -4,7 +4,7 @@ import sys
 from typing import Literal
 
 import ostiary
-from ostiary.cli.output import PLAIN, Out
+from ostiary.cli.options import PLAIN, Out
 
 
 def version(*, out: Out = PLAIN) -> None:
