@@ -25,7 +25,7 @@ RATE = re.compile(r"[1-9][0-9]{0,8}/[smhd]\Z")
 WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 """A role, label or attribute name."""
 TOOL = re.compile(r"[A-Za-z0-9._@-]{1,128}/[\x21-\x7e]{1,128}\Z")
-PATH = re.compile(r"\*#\Z|(?:\*~|\*\.)?[A-Za-z0-9_$@*-][A-Za-z0-9_.$@\[\]*-]{0,255}\Z")
+PATH = re.compile(r"\*#\Z|\?[^\W\d_]{1,32}\Z|(?:\*~|\*\.)?[A-Za-z0-9_$@*-][A-Za-z0-9_.$@\[\]*-]{0,255}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROVIDERS = frozenset({"openai", "anthropic"})

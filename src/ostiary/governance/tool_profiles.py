@@ -146,7 +146,7 @@ def misfits(definition: Mapping[str, Any], profile: Profile) -> tuple[str, ...]:
 
 def _stands(path: str, fields: set[str]) -> bool:
     """Say whether a path, or a pattern for paths, leads to a field of the schema."""
-    if path in {"*", "*#", "result"} or path in fields or path.startswith("*~"):
+    if path in {"*", "*#", "result"} or path in fields or path.startswith(("*~", "?")):
         return True
     return path.startswith("*.") and any(field.rpartition(".")[2] == path[2:] for field in fields)
 

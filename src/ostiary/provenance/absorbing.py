@@ -4,6 +4,7 @@ A field the system of record vouches for is worth trusting only on an object the
 its sender field is genuine all the same.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,15 +13,19 @@ from typing import Any
 
 from ostiary.provenance import forms
 from ostiary.provenance.answers import MAX_NODES
+from ostiary.provenance.asked import choice_of
 from ostiary.provenance.fields import MAX_SHAPED, Fields, Sought, Step, Width, is_code, is_shaped
 from ostiary.provenance.profile import is_identifier, is_naming
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
+from ostiary.provenance.tables import host_of, is_new, is_table, row
 from ostiary.provenance.tracing import numbered, plain_key
 from ostiary.provenance.words import fold, parts, tokens
 
 MAX_DEPTH = 64
 
+_OWNED = re.compile(r"[\w-]{1,40}/[\w.-]{1,64}")
+"""How systems name a thing by its owner: `owner/name`."""
 _PERSONAL = frozenset(
     [
         "name",
@@ -87,6 +92,10 @@ class Absorber:
     sought: Sought = Sought.LOOSELY
     phrases: tuple[str, ...] = ()
     """What the user's words searched for: of several records found, the one that holds it word by word is what was meant."""
+    is_own: bool = False
+    """True when the answer is the record of whom the session belongs to."""
+    sent: str | None = None
+    """What the act sent whose answer this is, folded; None for a read."""
     text: list[str] = field(default_factory=list)
     """Somebody's text that was found."""
     keys: set[str] = field(default_factory=set)
@@ -102,11 +111,29 @@ class Absorber:
             tree = tree["result"]
         if isinstance(tree, list):
             self._records(tree, self.fields.root, inherited=False, depth=0)
+        elif isinstance(tree, dict) and is_table(tree):
+            self._records([row(*pair) for pair in tree.items()], self.fields.root, inherited=self.is_named, depth=0)
         else:
-            self._records([tree], self.fields.root, inherited=self.is_named, depth=0)
+            if self.sent is not None and isinstance(tree, dict):
+                self._made(tree, self.sent)
+            self._records([tree], self.fields.root, inherited=self.is_named or self.is_own, depth=0)
         if self.listed:
             self.index.trust(self.listed, self.directory_source)
             self.listed = []
+
+    def _made(self, answer: dict[str, Any], sent: str) -> None:
+        """Trust what an act that was let through says it made: its number or code and its link, unless they were sent.
+
+        An answer may repeat what the agent wrote, so nothing that stands in the call is believed, nor any address or account.
+        """
+        for key, value in list(answer.items())[:MAX_NODES]:
+            step = self.fields.step("", key)
+            if isinstance(value, bool) or not isinstance(value, str | int) or not step.is_attested:
+                continue
+            text = fold(str(value))
+            host = host_of(text) if step.name.lower().endswith(("url", "link", "uri")) else ""
+            if (host and host not in sent) or (is_new(value, step.name) and text not in sent):
+                self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
     def _records(self, items: list[Any], step: Step, *, inherited: bool, depth: int, is_pointed: bool = False) -> None:
         """Learn from the objects of one list; those the user named by a key that few of them share are believed.
@@ -125,13 +152,15 @@ class Absorber:
         named, pointed = self._meant(taken, inherited=inherited)
         if is_pointed and not any(named) and len(taken) <= MAX_POINTED:
             pointed = frozenset(range(len(taken)))
+        is_listed = not self.fields.noun or (not any(named) and self.index.speaks_of(self.fields.noun))
         for number, (own, nested) in enumerate(taken):
-            self._learn(own, named=named[number])
+            self._learn(own, named=named[number], is_listed=is_listed)
             if pointed and number in pointed:
                 self._point(own)
                 self._measure(own)
             for inner, where in nested:
-                self._records(inner, where, inherited=named[number], depth=depth + 1, is_pointed=number in pointed and not own)
+                is_its = named[number] and not (self.is_own and depth == 0)
+                self._records(inner, where, inherited=is_its, depth=depth + 1, is_pointed=number in pointed and not own)
 
     def _meant(self, taken: Taken, *, inherited: bool) -> tuple[list[bool], set[int] | frozenset[int]]:
         """Say which records of a list the user named, and which others the user only pointed at."""
@@ -184,8 +213,11 @@ class Absorber:
                 self.index.forget_some()
                 self.has_somebodys = True
                 return
+            is_keyed = is_table(node)
             for key, item in node.items():
                 inner = known(key) or self.fields.step(path, key)
+                if is_keyed:
+                    own.append((key, inner._replace(name="id", is_listed=True, can_name=False)))
                 if type(item) in CONTAINERS:
                     self._collect(item, inner, own, nested, depth + 1)
                 else:
@@ -259,14 +291,27 @@ class Absorber:
             return found | self._filed(plain)
         return set()
 
+    def _is_unasked(self, own: Own) -> bool:
+        """Say whether a record is a choice whose short name stands for a deed nobody spoke of: `Done`, `Cancel`."""
+        spoken = self.index.request.deeds
+        return any(isinstance(value, str) and len(value) <= 32 and step.is_label and not choice_of(value) <= spoken for value, step in own)
+
     def _point(self, own: Own) -> None:
         """Trust what identifies and measures a record the user only pointed at, never whom it names.
 
         Anybody may have written a record that is the latest or has such a word in its title: its number, amount and date may
         be used, its addresses and accounts may not.
         """
+        if self._is_unasked(own):
+            return
         for value, step in own:
-            measures = is_identifier(step.name) or isinstance(value, int | float) or _moment(value) is not None or is_code(value)
+            measures = (
+                is_identifier(step.name)
+                or isinstance(value, int | float)
+                or _moment(value) is not None
+                or is_code(value)
+                or (isinstance(value, str) and _OWNED.fullmatch(value) is not None)
+            )
             if step.is_attested and measures and not step.is_listed and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
@@ -285,13 +330,14 @@ class Absorber:
         source = self.index.find(key)
         return source is not None and source.origin == "user"
 
-    def _learn(self, own: Own, *, named: bool) -> None:
+    def _learn(self, own: Own, *, named: bool, is_listed: bool) -> None:
         if named:
             self._measure(own)
+            named = not self._is_unasked(own)
         for value, step in own:
             if value is None or value is True or value is False:
                 continue
-            if step.is_directory:
+            if step.is_directory and (is_listed or named):
                 self.listed += keys_of(value, step.name, self.server)
             elif step.is_attested:
                 if step.is_shaped and isinstance(value, str) and not is_shaped(value):

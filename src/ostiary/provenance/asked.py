@@ -29,6 +29,8 @@ _DEEDS: dict[str, str] = {
     "送金 購入 付款 转账 결제 송금",
     "credential": "password passwort kennwort credential secret token key passcode pin mot contraseña wachtwoord reset zurücksetz パスワード "
     "密码 비밀번호",
+    "publish": "merg deploy publi releas ship land roll post announc share tweet send live integrat veröffentlich freigeb ausroll "
+    "zusammenführ fusion déploi partag despleg lanz compart anunci pubblic 公開 投稿 デプロイ マージ 发布 部署 合并 배포 병합 게시",
 }
 _TOOLS: dict[str, str] = {
     "delete": "delete remove erase drop destroy purge wipe retire löschen loeschen entfernen supprimer eliminar borrar",
@@ -40,7 +42,34 @@ _TOOLS: dict[str, str] = {
     "revoke": "revoke suspend disable lock deactivate",
     "pay": "pay payment payout transfer wire refund charge überweisen ueberweisen auszahlen virement rembourser payer pagar transferir",
     "credential": "password passwort credential credentials",
+    "publish": "merge deploy publish release veröffentlichen freigeben publier publicar",
 }
+_NOUNS = frozenset(
+    ["payment", "payout", "transfer", "charge", "virement", "password", "passwort", "credential", "credentials", "owner", "admin"]
+)
+"""Those that also are what something else is done to: `approve_payment_request` approves."""
+_STATES = {
+    **dict.fromkeys(
+        [
+            "done",
+            "complete",
+            "completed",
+            "finish",
+            "finished",
+            "erledigt",
+            "fertig",
+            "terminé",
+            "fini",
+            "hecho",
+            "concluído",
+            "fatto",
+            "gereed",
+        ],
+        "close",
+    ),
+    **dict.fromkeys(["live", "published", "merged", "deployed"], "publish"),
+}
+"""What the names of choices say besides."""
 _DEED_OF = {word: deed for deed, words in _TOOLS.items() for word in words.split()}
 _STEMS = tuple((stem, deed) for deed, stems in _DEEDS.items() for stem in stems.split())
 _STARTS: dict[str, set[str]] = {}
@@ -53,7 +82,20 @@ _UNSPACED = tuple((stem, deed) for stem, deed in _STEMS if stem[:1] >= "\u3000")
 @lru_cache(maxsize=4096)
 def deeds_of(name: str) -> frozenset[str]:
     """Return which of the deeds that must be asked for a tool's name, or a value chosen from a list, stands for."""
-    return frozenset(_DEED_OF[word] for word in parts(name) if word in _DEED_OF)
+    words = parts(name)
+    found = [(at, word) for at, word in enumerate(words) if word in _DEED_OF]
+    verbs = [(at, word) for at, word in found if word not in _NOUNS or at == 0]
+    if not verbs:
+        return frozenset(_DEED_OF[word] for _, word in found)
+    joined = next((at for at, word in enumerate(words) if word in {"and", "then", "und", "et", "y"}), len(words))
+    return frozenset(_DEED_OF[word] for at, word in verbs if at == verbs[0][0] or at > joined)
+
+
+@lru_cache(maxsize=4096)
+def choice_of(name: str) -> frozenset[str]:
+    """Return which deeds the short name of something to choose stands for: `Done`, `Cancel order`."""
+    words = parts(name)
+    return frozenset(_STATES.get(word) or _DEED_OF.get(word, "") for word in words) - {""} if 0 < len(words) <= 3 else frozenset()
 
 
 @lru_cache(maxsize=4096)
@@ -76,4 +118,4 @@ def deeds_in(text: str, words: Iterable[str]) -> set[str]:
 def is_asked(name: str, spoken: AbstractSet[str]) -> bool:
     """Say whether something a tool's name or a chosen value stands for was spoken of; what stands for no such deed needs no word."""
     deeds = deeds_of(name)
-    return not deeds or not deeds.isdisjoint(spoken)
+    return deeds <= spoken

@@ -1,6 +1,6 @@
 """The information flow of every session: origins for each action, labels and values from each answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from ostiary.provenance.profile import is_naming
 from ostiary.provenance.showing import Shown, shown
 from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
+from ostiary.provenance.verbs import makes_new
 
 MAX_SESSIONS = 4_096
 MAX_VALUES = 500_000
@@ -79,8 +80,13 @@ class Provenance:
                 control[name] = origins[name] = worst((source.origin, "model"))
                 sources[name] = UNASKED
         if sources:
-            _mend(tracer, action.arguments, origins, control, sources)
-        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds | flow.deeds):
+            _mend(tracer, action, origins, control, sources)
+        if (
+            tool is not None
+            and profile.effect != "read"
+            and not is_asked(tool.name, flow.index.request.deeds | flow.deeds)
+            and not (control.keys() <= profile.payload and only_spends(tool.name) and not profile.control)
+        ):
             _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
@@ -220,13 +226,14 @@ class Provenance:
             texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, index)]
             answers.note_text(index, texts, somebody)
             return not is_trusted(source) or bool(texts)
+        rules = self._meanings.properties(self._source.registry.tools.get(action.name))
         absorber = absorbing.Absorber(
             index,
             _server_of(action),
             fields_of(profile.attested, profile.directory),
             index.source("attested", action.name),
             index.source("directory", action.name),
-            *narrowing.look(index, passage.origins, action, profile),
+            *narrowing.look(index, passage.origins, action, profile, rules),
         )
         for tree, is_tree in answers.trees(content):
             if is_tree:
@@ -287,9 +294,10 @@ class Provenance:
             hear(flow.index, session.purpose, opened_at=session.opened_at)
 
 
-def _mend(tracer: Tracer, given: Mapping[str, Any], origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
+def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
     """Look again at the arguments that are not safe, now side by side with the others."""
-    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources))):
+    given, is_new = action.arguments, makes_new(action.name.rpartition("/")[2])
+    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, is_new=is_new))):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)

@@ -9,6 +9,7 @@ from ostiary.provenance.profile import SHAPED, is_naming, is_prose
 from ostiary.provenance.words import parts
 
 _FILES = frozenset({"file", "filename", "document", "attachment", "path"})
+_LABELS = frozenset({"name", "title", "label", "action", "option", "transition"})
 MAX_SHAPED = 64
 """Longest text, in characters, that can be one identifier or short name."""
 
@@ -49,19 +50,23 @@ class Step(NamedTuple):
     """True for one of several values in a list, which speak of other things than the record."""
     can_name: bool = False
     """True when a value here may be what the user calls the record by."""
+    is_label: bool = False
+    """True for a name or title, which says what choosing the record does."""
 
 
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths.
 
     `*#` means any field not named as prose, as far as its value is one identifier, number, date, address or short name;
+    `?channels` among the lists means that it was guessed to be one: of what the user speaks of so, and names none of.
     `*.id` means a field of this name anywhere, `*~time` one whose name ends in this word, `*` each field of the answer itself; `result` is the answer itself, where it is a scalar or a list of scalars.
     """
 
-    __slots__ = ("_attested", "_directory", "_is_shaped", "_known", "root", "steps")
+    __slots__ = ("_attested", "_directory", "_is_shaped", "_known", "noun", "root", "steps")
 
     def __init__(self, attested: frozenset[str], directory: frozenset[str]) -> None:
         self._attested, self._directory, self._is_shaped = attested, directory, SHAPED in attested
+        self.noun = next((path[1:] for path in directory if path[:1] == "?"), "")
         is_shaped = self._is_shaped and "result" not in attested
         self.root = Step(
             "", "", "result" in attested or is_shaped, "result" in directory, is_file=False, is_shaped=is_shaped, can_name=True
@@ -88,6 +93,7 @@ class Fields:
                 not _FILES.isdisjoint(parts(name)),
                 is_shaped,
                 can_name=is_vouched or is_directory or is_naming(name),
+                is_label=name.lower() in _LABELS,
             )
             if self._known < 1_024 and len(key) < 128:
                 self._known += 1

@@ -1,5 +1,6 @@
 """What a read was made of: the user's words, known values, or what the agent chose; so far its answer may be believed to be what was meant."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ostiary.core.action import Action, Origins
@@ -7,12 +8,16 @@ from ostiary.core.registry import Profile
 from ostiary.provenance import forms
 from ostiary.provenance.fields import Sought, Width, is_code
 from ostiary.provenance.labels import SAFE
-from ostiary.provenance.profile import is_identifier, is_naming, is_paging
+from ostiary.provenance.profile import decides, is_identifier, is_naming, is_paging, is_secret
 from ostiary.provenance.store import ValueIndex
+from ostiary.provenance.verbs import asks_for_oneself
 from ostiary.provenance.words import fold
 
+NO_RULES: Mapping[str, Any] = {}
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 KNOWN = frozenset({"user", "attested", "lent"})
+MAX_SENT = 32_768
+MAX_SCALARS = 2_000
 MAX_PHRASE = 128
 """Longest text, in characters, that is looked for in what a search finds."""
 
@@ -26,9 +31,15 @@ class Reading(NamedTuple):
     sought: Sought
     phrases: tuple[str, ...]
     """What it searches for, as it stands in what it finds."""
+    is_own: bool = False
+    """True when it asked, without saying for whom, for whom the session belongs to."""
+    sent: str | None = None
+    """What an act sent, folded; None when the call only read."""
 
 
-def look(index: ValueIndex, origins: Origins, action: Action, profile: Profile) -> Reading:
+def look(
+    index: ValueIndex, origins: Origins, action: Action, profile: Profile, rules: Mapping[str, Mapping[str, Any]] = NO_RULES
+) -> Reading:
     """Say what a read was made of.
 
     How many to return narrows nothing, and neither does prose. A name from a directory does not make an object the user's:
@@ -38,10 +49,10 @@ def look(index: ValueIndex, origins: Origins, action: Action, profile: Profile) 
     phrases: list[str] = []
     for name, value in action.arguments.items():
         origin = origins.arguments.get(name)
-        if origin not in SAFE:
-            all_safe = False
-        if value in EMPTY:
+        if value in EMPTY or is_secret(name):
             continue
+        if origin not in SAFE and not _only_cuts(name, value, rules.get(name, NO_RULES)):
+            all_safe = False
         if origin in SAFE:
             is_known = origin in KNOWN
             is_users = is_users or (is_known or origin == "derived")
@@ -60,7 +71,33 @@ def look(index: ValueIndex, origins: Origins, action: Action, profile: Profile) 
     sought = Sought.LOOSELY
     if is_safe and is_users:
         sought = Sought.BY_VALUE if has_value else Sought.BY_WORDS
-    return Reading(width, names_one and all_safe, sought, tuple(phrases) if sought is Sought.BY_WORDS else ())
+    is_own = not any(value not in EMPTY for value in action.arguments.values()) and asks_for_oneself(action.name.rpartition("/")[2])
+    sent = None if profile.effect == "read" else fold("\n".join(_texts(action.arguments))[:MAX_SENT])
+    return Reading(width, names_one and all_safe, sought, tuple(phrases) if sought is Sought.BY_WORDS else (), is_own, sent)
+
+
+def _only_cuts(name: str, value: Any, rule: Mapping[str, Any]) -> bool:
+    """Say whether an argument of a read only cuts its answer: a page, a number the schema bounds, one of a small fixed list."""
+    if isinstance(value, bool) or decides(name, rule):
+        return False
+    if isinstance(rule.get("enum"), list):
+        return value in rule["enum"]
+    return is_paging(name) or (rule.get("type") == "integer" and ("default" in rule or "maximum" in rule))
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every scalar of a call as text, up to a limit past which nothing of an answer can be told from what was sent."""
+    found: list[str] = []
+    pending = [value]
+    while pending and len(found) < MAX_SCALARS:
+        node = pending.pop()
+        if isinstance(node, Mapping):
+            pending += [*node, *node.values()]
+        elif isinstance(node, list | tuple):
+            pending += node
+        else:
+            found.append(str(node))
+    return found if not pending else [""]
 
 
 def _narrowed(name: str, value: Any) -> Width:

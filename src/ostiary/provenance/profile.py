@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ostiary.core.registry import Profile
+from ostiary.provenance.verbs import is_reversible, lets_in, only_looks
 from ostiary.provenance.words import parts
 
 _PAYLOAD = frozenset(
@@ -18,7 +19,14 @@ _PAYLOAD = frozenset(
         "reason memo remarks remark review feedback markdown html prompt question answer reply signature greeting label labels tag "
         "tags nachricht betreff inhalt notiz bemerkung anmerkung hinweis beschreibung kommentar begründung begruendung grund zweck "
         "verwendungszweck titel texte sujet contenu objet corps motif libelle libellé commentaire remarque titre asunto mensaje contenido "
-        "nota descripcion motivo concepto comentario messaggio oggetto testo commento causale bericht onderwerp omschrijving memo"
+        "nota descripcion motivo concepto comentario messaggio oggetto testo commento causale bericht onderwerp omschrijving memo "
+        "instructions instruction explanation rationale justification transcript excerpt abstract prose paragraph anweisung erklärung "
+        "erlaeuterung erläuterung zusammenfassung nachrichtentext buchungstext freitext résumé resume explication instrucción instrucciones "
+        "texto resumen descripción explicación observación observaciones aviso mensagem conteúdo conteudo título assunto corpo descrição "
+        "descricao comentário comentario observação observacao observações orientação orientacoes orientações recado resumo legenda "
+        "descrizione riassunto contenuto nota tekst toelichting samenvatting opmerking treść tresc wiadomość wiadomosc opis uwagi temat "
+        "mesaj metin açıklama aciklama konu not сообщение текст описание комментарий тема примечание meddelande beskrivning besked "
+        "الرسالة رسالة نص ملاحظة ملاحظات وصف सन्देश संदेश विवरण टिप्पणी 件名 本文 内容 備考 メモ 説明 消息 正文 备注 描述 标题 메시지 내용 제목 메모 설명"
     ).split()
 )
 _IDENTIFIER = frozenset(
@@ -31,7 +39,8 @@ _ENDINGS = ("nummer", "kennung", "numero", "kennzeichen")
 _PAGING = frozenset(
     (
         "limit offset page pages count size cursor sort order direction fields format verbose timeout max min top skip take "
-        "columns width height lang language locale encoding indent depth precision unit units timezone tz"
+        "columns width height lang language locale encoding indent depth precision unit units timezone tz "
+        "seite seiten treffer höchstzahl límite limite página pagina páginas tamaño tamanho taille sayfa strona limiet 件数 ページ"
     ).split()
 )
 _TARGETS = frozenset(
@@ -57,29 +66,11 @@ NAMING = frozenset(
 )
 """Words for what people call one thing by."""
 
-_COUNTS = frozenset("quantity quantities count qty quantite quantité menge anzahl stück cantidad quantità aantal".split())
 _DIRECTORIES = frozenset(
     "channels contacts payees beneficiaries groups teams rooms departments kontakte kanäle gruppen contactos canales".split()
 )
-_READ = frozenset(
-    (
-        "get list read search find fetch show view lookup query check describe count browse retrieve download summarize summarise "
-        "inspect lies suche zeige liste hole lire chercher afficher obtener leer buscar listar cerca leggi zoek lees toon current "
-        "recall"
-    ).split()
-)
-_REVERSIBLE = frozenset(
-    ("create add draft save append update set rename move copy mark label star archive tag edit schedule reserve").split()
-)
-_OUTWARD = frozenset(
-    (
-        "send mail email post publish share invite pay transfer forward reply message upload webhook call notify tweet broadcast "
-        "submit book order buy purchase wire remit request http sms push export"
-    ).split()
-)
-_DANGEROUS = frozenset(
-    ("delete remove drop destroy purge cancel terminate revoke kill execute exec run shell eval grant reset format wipe overwrite").split()
-)
+_SECRETS = frozenset("token tokens password passwort passcode secret credential credentials cookie jwt otp pin contraseña senha".split())
+_COUNTS = frozenset("quantity quantities count qty quantite quantité menge anzahl stück cantidad quantità aantal".split())
 _LABEL_MARKS: dict[str, tuple[str, ...]] = {
     "secret": ("password", "api key", "private key", "secret", "credential", "passwort", "contraseña", "mot de passe"),
     "confidential": (
@@ -130,6 +121,12 @@ def is_identifier(name: str) -> bool:
 def is_naming(name: str) -> bool:
     """Say whether an argument or field by this name holds what people call a thing by."""
     return is_identifier(name) or bool(NAMING.intersection(parts(name)[-1:]))
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Say whether an argument or field by this name holds what proves who somebody is, and names nothing."""
+    return not _SECRETS.isdisjoint(parts(name))
 
 
 @lru_cache(maxsize=4096)
@@ -193,51 +190,43 @@ def _resolved(rule: Mapping[str, Any], defined: Mapping[str, Any]) -> Mapping[st
 
 def infer(definition: Mapping[str, Any]) -> Profile:
     """Return the guessed profile of an MCP Tool object: unconfirmed, and conservative where it does not understand."""
-    words = _words(definition)
     schema = _mapping(definition.get("inputSchema"))
     properties = properties_of(schema)
     payload = frozenset(name for name, rule in properties.items() if is_payload(name, rule))
-    control = frozenset(name for name, rule in properties.items() if name not in payload and decides(name, rule))
-    effect = _effect(definition, words)
+    is_door = lets_in(str(definition.get("name", "")))
+    control = frozenset(
+        name for name, rule in properties.items() if name not in payload and decides(name, rule) and not (is_door and is_secret(name))
+    )
+    effect = _effect(definition)
     return Profile(
         effect=effect,
         external=_is_external(definition, effect),
         control=control,
         payload=payload,
         attested=_vouched(definition),
-        directory=_directory(words) if effect == "read" else frozenset(),
+        directory=_directory(str(definition.get("name", ""))) if effect == "read" else frozenset(),
         labels=_labels(definition) if effect == "read" else frozenset(),
         confirmed=False,
     )
 
 
-def _directory(words: list[str]) -> frozenset[str]:
-    """Guess the fields of a list that its administrators keep, and nobody's text changes: contacts, payees, channels."""
-    if not words or words[-1] not in _DIRECTORIES:
+def _directory(name: str) -> frozenset[str]:
+    """Guess the fields of a list that its administrators keep: contacts, payees, channels; it counts where the user speaks of such."""
+    last = parts(name)[-1:]
+    if not last or last[0] not in _DIRECTORIES:
         return frozenset()
-    return frozenset({"result", *(f"*~{word}" for word in ("name", "id", "email", "mail", "iban", "slug", "phone"))})
+    return frozenset({f"?{last[0]}", "result", *(f"*~{word}" for word in ("name", "id", "email", "mail", "iban", "slug", "phone"))})
 
 
-def _words(definition: Mapping[str, Any]) -> list[str]:
-    return parts(str(definition.get("name", "")))
-
-
-def _effect(definition: Mapping[str, Any], words: list[str]) -> str:
+def _effect(definition: Mapping[str, Any]) -> str:
     """Read only if the name says so and no annotation says otherwise; annotations alone never make a tool harmless."""
     notes = _mapping(definition.get("annotations"))
-    head = words[0] if words else ""
-    dangerous = bool(_DANGEROUS.intersection(words))
     if notes.get("destructiveHint") is True and notes.get("readOnlyHint") is not True:
         return "irreversible"
-    if (
-        head in _READ
-        and not dangerous
-        and not (_OUTWARD - {"email", "mail", "message", "order", "book", "call", "post", "request", "share"}).intersection(words)
-    ):
+    name = str(definition.get("name", ""))
+    if only_looks(name, str(definition.get("description", ""))):
         return "irreversible" if notes.get("readOnlyHint") is False and "destructiveHint" in notes else "read"
-    if head in _REVERSIBLE and not dangerous and not _OUTWARD.intersection(words):
-        return "reversible"
-    return "irreversible"
+    return "reversible" if is_reversible(name) or lets_in(name) else "irreversible"
 
 
 def _is_external(definition: Mapping[str, Any], effect: str) -> bool:

@@ -117,6 +117,7 @@ class Request:
             self.factors.append(Decimal("0.5"))
         self.speaks_of_links = self.speaks_of_links or _LINKS.search(text) is not None
         words = set(_WORDS.findall(fold(text)))
+        words |= {part for word in words if "-" in word for part in word.split("-")}
         self.deeds |= deeds_in(text, words)
         self.extremes += [meant for word, meant in _EXTREMES.items() if word in words]
         self.prefixes += [fold(prefix).rstrip(".:!?") for prefix in _PREFIX.findall(text)]

@@ -194,6 +194,10 @@ class ValueIndex:
         """Say whether a folded token stands in the user's own words and names something."""
         return word in self._vocabulary and word not in STOP
 
+    def speaks_of(self, noun: str) -> bool:
+        """Say whether the user's words hold a noun, one or many: `channels`, `channel`."""
+        return bool({noun, noun.removesuffix("s"), noun.removesuffix("es")} & self._vocabulary)
+
     def shares_no_word(self, text: str) -> bool:
         """Say, quickly, that no word of a text stands in the user's own words."""
         folded = text.lower() if text.isascii() else fold(text)

@@ -25,6 +25,8 @@ MAX_TEXT = 16_384
 """Characters of one action that are compared; what comes after is untrusted."""
 MAX_PART = 64
 """Longest text, in characters, that is compared as one part of a value in two arguments."""
+MIN_SUM = 100
+"""Smallest whole number that is believed to be a sum of any two known amounts."""
 MAX_COMPARED = 4_096
 """Characters of one text that are compared; what is longer counts as nobody's known value."""
 
@@ -40,6 +42,7 @@ _LINK = re.compile(
     r"(?:[a-z][a-z0-9+.-]{0,30}:)?//[^\s<>\"'`)\]]+|www\.[^\s<>\"'`)\]]+|(?:data|javascript|mailto|file):[^\s<>\"')\]]+", re.IGNORECASE
 )
 _LINK_MARKS = ("//", "www.", "data:", "javascript:", "mailto:", "file:")
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _LIST = re.compile(r"\s*[,;]\s*|\s+")
 
 
@@ -85,20 +88,25 @@ class Tracer:
 
     def together(self, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
         """Return the arguments that, side by side, are one value of the user's: owner and name of `owner/name`."""
-        if len(names) < 2 or not self.index.has_slash:
-            return []
         texts = [
             name for name, value in arguments.items() if isinstance(value, str) and 0 < len(value) <= MAX_PART and value.count(" ") == 0
         ]
         joined: list[str] = []
         for one, other in pairwise(texts):
-            if one in names and other in names and self.index.said(f"{arguments[one]}/{arguments[other]}"):
-                joined += [one, other]
+            if one in names or other in names:
+                whole = f"{arguments[one]}/{arguments[other]}"
+                if self.index.said(whole) or self.index.find(f"w:{plain_key(whole)}") is not None:
+                    joined += [name for name in (one, other) if name in names]
         return list(dict.fromkeys(joined))
 
     @staticmethod
-    def left_empty(arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
-        """Return the arguments that are left empty and only go on with another that is safe: `address2` after `address1`."""
+    def left_empty(arguments: Mapping[str, Any], names: Collection[str], *, is_new: bool) -> list[str]:
+        """Return the arguments that are left empty and only go on with another that is safe: `address2` after `address1`.
+
+        Where something new is made (`is_new`), what is left empty clears nothing.
+        """
+        if is_new and any(value not in _NOTHING for value in arguments.values()):
+            return [name for name in names if arguments.get(name) in _NOTHING]
         return [
             name
             for name in names
@@ -268,11 +276,17 @@ class Tracer:
         if wanted == 0:
             return None
         parts_of = {one * factor for one in exact for factor in self.index.request.factors} | exact
-        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in parts_of):
+        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in self._addends(wanted, parts_of)):
             return COMPOSED
         if len(known) > 2 and wanted == sum(known):
             return COMPOSED
         return None
+
+    def _addends(self, wanted: Decimal, known: Collection[Decimal]) -> Collection[Decimal]:
+        """Return which amounts a sum may be made with: small whole numbers are hit by chance, so one of theirs is the user's."""
+        if wanted != wanted.to_integral_value() or abs(wanted) >= MIN_SUM:
+            return known
+        return [one for one in known if (found := self._find(f"n:{forms.decimal_key(str(one))}")) is not None and found.origin == "user"]
 
     def _listed(self, value: str, name: str) -> Source | None:
         """A text that lists addresses is as good as the worst of them."""

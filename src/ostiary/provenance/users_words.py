@@ -66,10 +66,17 @@ _NUMBERS = {
         for word in words.split()
     },
 }
+MAX_DAYS = 16
 _COUNTED = re.compile(r"\s+(?:[^\W\d_]{2,}(?:s|en|er)|people|leute|%)(?!\w)", re.IGNORECASE)
 """What is counted by the number before it."""
 _GLUED = re.compile(r"(?<=[a-z])\.[A-Z][a-z]*\Z")
 """The first word of the next sentence, when nobody left a space after a link."""
+_DAY = re.compile(
+    r"\b(?:the|on|den|am|zum|vom|bis|le|el|il|día|dia|giorno|dzień)\s(\d{1,2})(?:st|nd|rd|th|\.(?=\s|$|,))?(?![\w/:.%-]|\s?(?:[%€$£]|of\b|\d))",
+    re.IGNORECASE,
+)
+"""A day of the month alone: `the 25th`, `am 25.`, `dia 17`."""
+_ORDINAL = re.compile(r"(?:st|nd|rd|th|\.)$|^(?:día|dia|giorno|dzień)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|#")
 
 
@@ -96,7 +103,9 @@ def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     index.own(forms.domains(text), user)
     words = [fold(token) for token in tokens(text)]
     index.own((f"n:{_NUMBERS[word]}" for word in words if word in _NUMBERS), user)
-    index.own(_days(words, datetime.fromtimestamp(max(0.0, opened_at), UTC).date()), guess)
+    today = datetime.fromtimestamp(max(0.0, opened_at), UTC).date()
+    index.own(_next(text, today), guess)
+    index.own(_days(words, today), guess)
     index.own((f"w:{forms.currency_of(word)}" for word in words if forms.currency_of(word)), user)
 
 
@@ -123,6 +132,13 @@ def _number(index: ValueIndex, text: str, found: forms.Found, source: int) -> No
     index.own((f"#{'' if word == '#' else word}:{key}" for word in before if word not in STOP), source)
     if len(key) >= 4 and not (len(key) == 4 and key[:2] in {"19", "20"}):
         index.own((f"#:{key}",), source)
+
+
+def _next(text: str, today: date) -> list[str]:
+    """Return the next day of each number that is only a day of the month: `the 25th`."""
+    numbers = [int(match[1]) for match in _DAY.finditer(text) if _ORDINAL.search(match.group()) is not None]
+    ahead = [today + timedelta(days=days) for days in range(31)]
+    return [f"d:{day.isoformat()}" for number in numbers[:MAX_DAYS] for day in ahead if day.day == number]
 
 
 def _days(words: list[str], today: date) -> list[str]:

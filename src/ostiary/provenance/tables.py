@@ -1,0 +1,39 @@
+"""Objects that are tables, their keys codes of things; and what an answer says was made."""
+
+from typing import Any
+
+from ostiary.provenance.answers import MAX_NODES
+from ostiary.provenance.fields import is_code
+from ostiary.provenance.profile import is_identifier, is_secret
+
+
+def is_table(node: dict[Any, Any]) -> bool:
+    """Say whether the keys of an object are codes of things, and not names of fields: `{"SEA": "Seattle", "JFK": "New York"}`."""
+    if not node or len(node) > MAX_NODES:
+        return False
+    return all(
+        isinstance(key, str) and (_is_coded(key) or (len(node) > 1 and 2 <= len(key) <= 5 and key.isalpha() and key.isupper()))
+        for key in node
+    )
+
+
+def _is_coded(key: str) -> bool:
+    """Say whether a key is a code of at least four digits, as no name of a field is."""
+    return is_code(key) and sum(map(str.isdigit, key)) >= 4
+
+
+def row(key: str, value: Any) -> dict[str, Any]:
+    """Return an entry of such an object as a record."""
+    return {"id": key, **value} if isinstance(value, dict) and "id" not in value else {"id": key, "name": value}
+
+
+def host_of(link: str) -> str:
+    """Return the host of a folded link that may be followed safely, or nothing."""
+    return link.partition("://")[2].partition("/")[0] if link.startswith("https://") else ""
+
+
+def is_new(value: Any, name: str) -> bool:
+    """Say whether a value is the number or code of something, or what proves a session."""
+    if isinstance(value, int):
+        return is_identifier(name)
+    return is_code(value) or (is_secret(name) and len(value) >= 16 and " " not in value)
