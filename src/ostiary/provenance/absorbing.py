@@ -26,6 +26,7 @@ MAX_DEPTH = 64
 
 _OWNED = re.compile(r"[\w-]{1,40}/[\w.-]{1,64}")
 """How systems name a thing by its owner: `owner/name`."""
+_NAMES = frozenset({"name", "nombre", "nome", "nom"})
 _PERSONAL = frozenset(
     [
         "name",
@@ -248,7 +249,7 @@ class Absorber:
                 continue
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
-                    if not shares_no_word(value) or value[:1] in DIGITS or step.is_file:
+                    if not shares_no_word(value) or value[:1] in DIGITS or step.is_file or "_" in value:
                         found |= self._named_by(value, step)
                     if prefixes and (start := next((one for one in prefixes if fold(value).startswith(one)), "")):
                         found |= {f"s:{start}"}
@@ -276,7 +277,9 @@ class Absorber:
             strong = typed.kind in {"mail", "url", "iban", "phone"}
             return {typed.keys[0]} if strong and typed.keys and self._is_users(typed.keys[0]) else set()
         words = tokens(value)
-        is_name = is_naming(step.name)
+        is_name = is_naming(step.name) or not _NAMES.isdisjoint(parts(step.name))
+        if is_name and (slug := _slug(value)) and self.index.said(slug):
+            return {f"s:{slug}"}
         if (is_name or len(words) > 1 or is_code(value)) and self.index.said(value):
             return {f"{'w:' if is_name or not step.is_shaped or is_code(value) else SHAPE}{plain_key(value)}"}
         plain = _file_words(value) if step.is_file else []
@@ -354,6 +357,14 @@ def _file_words(name: str) -> list[str]:
     """Return the words of a file's name, as people say them: `grocery-list.docx` is the grocery list."""
     stem, dot, ending = name.rpartition(".")
     return parts(stem if dot and len(ending) <= 5 else name)
+
+
+def _slug(value: str) -> str:
+    """Return the words of an identifier that systems make of a name, if several: `lock.front_door` is the front door."""
+    last = re.split(r"[.:/]", value)[-1]
+    if " " in value or not re.fullmatch(r"[a-z]+(?:[_-][a-z]+)+", last):
+        return ""
+    return last.replace("_", " ").replace("-", " ")
 
 
 def _moment(value: Any) -> datetime | None:

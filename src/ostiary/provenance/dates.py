@@ -18,13 +18,28 @@ _MONTHS = (
     "december dec dezember dez décembre decembre diciembre dic dicembre dezembro",
 )
 MONTHS: dict[str, int] = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
+_OTHERS = (
+    "января январь stycznia styczeń ocak يناير जनवरी ianuarie januára",
+    "февраля февраль lutego luty şubat فبراير फरवरी फ़रवरी februarie",
+    "марта март marca marzec mart مارس मार्च martie",
+    "апреля апрель kwietnia kwiecień nisan أبريل ابريل अप्रैल aprilie",
+    "мая май maja mayıs مايو मई",
+    "июня июнь czerwca czerwiec haziran يونيو जून iunie",
+    "июля июль lipca lipiec temmuz يوليو जुलाई iulie",
+    "августа август sierpnia sierpień ağustos أغسطس اغسطس अगस्त",
+    "сентября сентябрь września wrzesień eylül سبتمبر सितंबर सितम्बर septembrie",
+    "октября октябрь października październik ekim أكتوبر اكتوبر अक्टूबर अक्तूबर octombrie",
+    "ноября ноябрь listopada listopad kasım نوفمبر नवंबर नवम्बर noiembrie",
+    "декабря декабрь grudnia grudzień aralık ديسمبر दिसंबर दिसम्बर decembrie",
+)
+MONTHS |= {name: number for number, names in enumerate(_OTHERS, 1) for name in names.split()}
 _MONTH = "(?:" + "|".join(sorted(MONTHS, key=len, reverse=True)) + ")"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:Z|\s?UTC|[+-]\d{2}:?\d{2})?"
 
 DATE = (
     rf"(?<![\w./-])(?P<iso>\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}})(?:[T ]\s?(?P<isotime>{_CLOCK}))?(?![\w/-])"
     r"|(?<![\w./-])(?P<numeric>\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2}))(?![\w/-])"
-    rf"|(?<!\w)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?P<month>{_MONTH})\b\.?(?:,?\s(?:de\s)?(?P<year>\d{{4}})(?!\w))?"
+    rf"|(?<!\w)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?P<month>{_MONTH})(?!\w)\.?(?:,?\s(?:de\s)?(?P<year>\d{{4}})(?!\w))?"
     r"|(?<!\d)(?:(?P<year3>\d{4})[年년]\s?)?(?P<month3>\d{1,2})[月월]\s?(?P<day3>\d{1,2})[日일]"
     rf"|(?<!\w)(?P<month2>{_MONTH})\.?\s(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?(?![\w:])(?:,?\s(?P<year2>\d{{4}})(?!\w))?"
 )

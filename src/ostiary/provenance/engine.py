@@ -296,8 +296,9 @@ class Provenance:
 
 def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
     """Look again at the arguments that are not safe, now side by side with the others."""
-    given, is_new = action.arguments, makes_new(action.name.rpartition("/")[2])
-    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, is_new=is_new))):
+    given = action.arguments
+    beside = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
+    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, beside))):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)

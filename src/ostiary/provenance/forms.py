@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from ostiary.provenance.dates import DATE, TIME, read_date, read_time
-from ostiary.provenance.words import fold
+from ostiary.provenance.words import fold, plain_digits
 
 MAX_VALUE = 256
 """Longest text, in characters, that is read as one value; a longer one is prose."""
@@ -19,6 +19,8 @@ MAX_VALUE = 256
 _CURRENCIES = {
     "€": "eur", "$": "usd", "£": "gbp", "¥": "jpy", "₹": "inr", "₩": "krw", "₽": "rub", "₺": "try", "₪": "ils", "฿": "thb",
     "euro": "eur", "euros": "eur", "dollar": "usd", "dollars": "usd", "pound": "gbp", "pounds": "gbp", "yen": "jpy",
+    "r$": "brl", "zł": "pln", "₴": "uah", "₫": "vnd", "₦": "ngn", "रुपये": "inr", "रुपए": "inr", "rupee": "inr", "ريال": "sar",
+    "ر.س": "sar", "درهم": "aed", "руб": "rub", "рублей": "rub", "円": "jpy", "元": "cny", "원": "krw", "reais": "brl", "pesos": "mxn",
     "franken": "chf", "francs": "chf", "rupees": "inr", "us$": "usd", "a$": "aud", "c$": "cad", "bucks": "usd",
 }  # fmt: skip
 _CODES = (
@@ -30,11 +32,12 @@ _FINE = frozenset("btc eth usdt usdc".split())
 _CURRENCIES |= {code: code for code in _CODES}
 _SCALES = {
     "k": 3, "thousand": 3, "tausend": 3, "mille": 3, "mil": 3, "mio": 6, "million": 6, "millions": 6, "millionen": 6,
+    "lakh": 5, "lakhs": 5, "लाख": 5, "crore": 7, "crores": 7, "करोड़": 7,
     "bn": 9, "billion": 9, "mrd": 9, "milliarden": 9,
 }  # fmt: skip
 _CURRENCY = "(?:" + "|".join(sorted(map(re.escape, _CURRENCIES), key=len, reverse=True)) + ")"
 _SCALE = "(?:" + "|".join(sorted(_SCALES, key=len, reverse=True)) + ")"
-_NUMBER = r"\d{1,3}(?:[ ,.'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,9})?|\d+(?:[.,]\d+)?"
+_NUMBER = r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d{1,9})?|\d{1,3}(?:[ ,.'’\u00a0\u202f]\d{3})+(?:[.,]\d{1,9})?|\d+(?:[.,]\d+)?"
 
 _VALUE = re.compile(
     r"(?P<url>(?<![\w+.-])(?:[a-z][a-z0-9+.-]{0,30}://|www\.)[^\s<>\"'`“”«»]+)"
@@ -83,6 +86,7 @@ def scan(text: str) -> list[Found]:
     """Return the typed values in a text, none overlapping, in order."""
     if _MAY_HOLD_VALUE.search(text) is None:
         return []
+    text = plain_digits(text)
     found, position = [], 0
     while (match := _VALUE.search(text, position)) is not None:
         value = _read(match)
@@ -98,7 +102,7 @@ def whole(text: str) -> Found | None:
     """Return the typed value a text is, when it is nothing but that value."""
     if _MAY_HOLD_VALUE.search(text) is None:
         return None
-    text = text.strip()
+    text = plain_digits(text.strip())
     if len(text) > MAX_VALUE:
         return None
     if _NUMERIC.match(text):

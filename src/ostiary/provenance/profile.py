@@ -66,13 +66,31 @@ NAMING = frozenset(
 )
 """Words for what people call one thing by."""
 
+_MONEY = frozenset(
+    "amount price sum total cost value betrag summe montant importe monto valor importo bedrag kwota tutar 金額 金额 금액".split()
+)
 _DIRECTORIES = frozenset(
     "channels contacts payees beneficiaries groups teams rooms departments kontakte kanäle gruppen contactos canales".split()
 )
 _SECRETS = frozenset("token tokens password passwort passcode secret credential credentials cookie jwt otp pin contraseña senha".split())
 _COUNTS = frozenset("quantity quantities count qty quantite quantité menge anzahl stück cantidad quantità aantal".split())
 _LABEL_MARKS: dict[str, tuple[str, ...]] = {
-    "secret": ("password", "api key", "private key", "secret", "credential", "passwort", "contraseña", "mot de passe"),
+    "secret": (
+        "password",
+        "api key",
+        "private key",
+        "lock code",
+        "access code",
+        "door code",
+        "security code",
+        "pin code",
+        "one time code",
+        "secret",
+        "credential",
+        "passwort",
+        "contraseña",
+        "mot de passe",
+    ),
     "confidential": (
         "passport",
         "credit card",
@@ -146,6 +164,12 @@ def is_field(key: str) -> bool:
 def is_count(name: str) -> bool:
     """Say whether an argument by this name says how many of a thing."""
     return not _COUNTS.isdisjoint(parts(name)[-1:])
+
+
+@lru_cache(maxsize=4096)
+def is_money(name: str) -> bool:
+    """Say whether an argument by this name says how much is paid."""
+    return not _MONEY.isdisjoint(parts(name)[-1:])
 
 
 @lru_cache(maxsize=4096)

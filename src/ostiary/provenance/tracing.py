@@ -12,7 +12,7 @@ from typing import Any
 from ostiary.provenance import forms
 from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
-from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_payload
+from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_money, is_payload
 from ostiary.provenance.store import Source, ValueIndex
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
@@ -100,12 +100,12 @@ class Tracer:
         return list(dict.fromkeys(joined))
 
     @staticmethod
-    def left_empty(arguments: Mapping[str, Any], names: Collection[str], *, is_new: bool) -> list[str]:
+    def left_empty(arguments: Mapping[str, Any], names: Collection[str], beside: Collection[str]) -> list[str]:
         """Return the arguments that are left empty and only go on with another that is safe: `address2` after `address1`.
 
-        Where something new is made (`is_new`), what is left empty clears nothing.
+        Where something new is made, what is left empty clears nothing and means nobody, `beside` what decides and is safe.
         """
-        if is_new and any(value not in _NOTHING for value in arguments.values()):
+        if any(arguments.get(name) not in _NOTHING for name in beside):
             return [name for name in names if arguments.get(name) in _NOTHING]
         return [
             name
@@ -195,7 +195,7 @@ class Tracer:
             return self._identifier(key, name)
         if value == 1 and is_count(name):
             return COMPOSED
-        return self._find(f"n:{key}") or self._recomputed(key)
+        return self._find(f"n:{key}") or self._recomputed(key, is_money=is_money(name))
 
     def _identifier(self, key: str, name: str) -> Source | None:
         """A number that names a thing is known only as such: `5` of `5 people` is not the file 5."""
@@ -233,7 +233,7 @@ class Tracer:
         if found.kind == "date" and found.keys:
             return self._date(found.keys[0])
         if found.kind == "amount":
-            return self._recomputed(found.keys[0][2:])
+            return self._recomputed(found.keys[0][2:], is_money=is_money(name))
         return None
 
     def _date(self, key: str) -> Source | None:
@@ -263,7 +263,7 @@ class Tracer:
         starts = [end - minutes for minutes in request.minutes if minutes <= end]
         return any(self._find(f"h:{start // 60:02}:{start % 60:02}") is not None for start in starts)
 
-    def _recomputed(self, key: str) -> Source | None:
+    def _recomputed(self, key: str, *, is_money: bool) -> Source | None:
         """Say whether an amount is a sum or difference of two known ones, or the sum of all."""
         known = self.index.amounts()
         if not known or len(key) > 32 or " " in key:
@@ -276,7 +276,9 @@ class Tracer:
         if wanted == 0:
             return None
         parts_of = {one * factor for one in exact for factor in self.index.request.factors} | exact
-        if wanted in parts_of or any(wanted - one in parts_of or wanted + one in parts_of for one in self._addends(wanted, parts_of)):
+        if wanted in parts_of or any(
+            wanted - one in parts_of or wanted + one in parts_of for one in (parts_of if is_money else self._addends(wanted, parts_of))
+        ):
             return COMPOSED
         if len(known) > 2 and wanted == sum(known):
             return COMPOSED

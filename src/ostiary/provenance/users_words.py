@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from ostiary.provenance import forms
 from ostiary.provenance.store import GUESS, MAX_WORDS, USER, ValueIndex
-from ostiary.provenance.words import STOP, fold, tokens, visible
+from ostiary.provenance.words import STOP, fold, plain_digits, tokens, visible
 
 _TODAY = {
     "today": 0,
@@ -82,7 +82,7 @@ _WORD = re.compile(r"[^\W\d_]+|#")
 
 def hear(index: ValueIndex, text: str, *, opened_at: float) -> None:
     """Learn the values and words of the user's request; dates without a year or by weekday count from `opened_at`."""
-    text = unicodedata.normalize("NFKC", visible(text[:MAX_WORDS]))
+    text = plain_digits(unicodedata.normalize("NFKC", visible(text[:MAX_WORDS])))
     values = forms.scan(text)
     index.say(text, _joined(text, values))
     index.request.hear(text)

@@ -13,7 +13,7 @@ from ostiary.provenance.words import parts
 _READ = frozenset(
     (
         "get list read search find fetch show view lookup query check describe count browse retrieve download summarize summarise "
-        "inspect calculate compute estimate compare "
+        "inspect calculate compute estimate compare detail details info detalle detalles consulta consultas historial histórico übersicht aperçu "
         "lies lese suche suchen zeige zeigen liste hole finde pruefe prüfe berechne hole lire chercher afficher obtenir lister consulter "
         "trouver rechercher voir compter calculer obtener leer buscar listar consultar ver mostrar encontrar calcular cerca cercare leggi "
         "leggere mostra elenca trova visualizza calcola ler obter pesquisar procurar exibir visualizar zoek zoeken lees toon vind bekijk "
@@ -76,7 +76,8 @@ _THINGS = MIDDLE | frozenset(
 """Words that may be what is looked at, once a verb of looking stands before them: `get_issue`, `list_releases`."""
 _MAKES = frozenset(
     (
-        "create add send post book submit order draft reserve schedule request make new publish compose insert log record "
+        "create add send post book submit order draft reserve schedule request make new publish compose insert log record notify reply "
+        "comment message text inform alert notificar avisar informar responder notifier benachrichtigen antworten "
         "senden anlegen erstellen buchen erfassen hinzufügen crear enviar añadir agregar reservar publicar créer envoyer ajouter "
         "réserver publier criar adicionar marcar emitir crea invia aggiungi prenota verzenden maak stuur 作成 送信 追加 予約 创建 发送 添加"
     ).split()

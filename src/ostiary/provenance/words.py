@@ -4,6 +4,7 @@
 
 import re
 import unicodedata
+from unicodedata import category, digit, normalize
 
 _TOKEN = re.compile(r"(?:[^\s,;\"“”„«»‹›`()\[\]{}<>|]|(?<=\d),(?=\d))+")
 _LOOSE = re.compile(r"[^\s,;:!?\"'“”„«»`()\[\]{}<>|]*[^\s,.;:!?\"'“”„«»`()\[\]{}<>|]")
@@ -48,11 +49,20 @@ STOP: frozenset[str] = frozenset(
 """Words that join others and name nothing, in the languages people here write in."""
 
 
+_DIGITS = {code: str(digit(chr(code))) for code in range(0x660, 0xFFFF) if category(chr(code)) == "Nd"} | {0x66B: ".", 0x66C: ","}
+"""Decimal digits of every script, and the marks Arabic writes numbers with."""
+
+
+def plain_digits(text: str) -> str:
+    """Return a text with the digits of every script as 0 to 9; nothing moves."""
+    return text if text.isascii() else text.translate(_DIGITS)
+
+
 def fold(text: str) -> str:
     """Return text as compared: NFKC and without case. Invisible characters stay, so they never make two values equal."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return plain_digits(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def visible(text: str) -> str:
@@ -101,7 +111,11 @@ def is_recognisable(words: list[str]) -> bool:
 
 def parts(name: str) -> list[str]:
     """Return the words of an identifier, from camelCase, snake_case, kebab-case or dotted, lower case."""
-    return [word.lower() for word in _PARTS.findall(name)]
+    if name.isascii():
+        return [word.lower() for word in _PARTS.findall(name)]
+    spaced = "".join(sign if sign.isalnum() or category(sign)[0] == "M" else " " for sign in normalize("NFC", name))
+    return [word.lower() for word in _SEAMS.sub(" ", spaced).split()]
 
 
+_SEAMS = re.compile(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|(?<=[A-ZÀ-Þ])(?=[A-ZÀ-Þ][a-zß-ÿ])|(?<=\d)(?=[^\W\d])|(?<=[^\W\d])(?=\d)")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_a-zA-Z\d]+|\d+")
