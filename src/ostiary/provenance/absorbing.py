@@ -18,7 +18,7 @@ from ostiary.provenance.fields import MAX_SHAPED, Fields, Sought, Step, Width, i
 from ostiary.provenance.profile import is_identifier, is_naming
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
-from ostiary.provenance.tables import host_of, is_new, is_table, row
+from ostiary.provenance.tables import host_of, is_new, is_table, row, slug_of
 from ostiary.provenance.tracing import numbered, plain_key
 from ostiary.provenance.words import fold, parts, tokens
 
@@ -278,7 +278,7 @@ class Absorber:
             return {typed.keys[0]} if strong and typed.keys and self._is_users(typed.keys[0]) else set()
         words = tokens(value)
         is_name = is_naming(step.name) or not _NAMES.isdisjoint(parts(step.name))
-        if is_name and (slug := _slug(value)) and self.index.said(slug):
+        if is_name and (slug := slug_of(value)) and self.index.said(slug):
             return {f"s:{slug}"}
         if (is_name or len(words) > 1 or is_code(value)) and self.index.said(value):
             return {f"{'w:' if is_name or not step.is_shaped or is_code(value) else SHAPE}{plain_key(value)}"}
@@ -357,14 +357,6 @@ def _file_words(name: str) -> list[str]:
     """Return the words of a file's name, as people say them: `grocery-list.docx` is the grocery list."""
     stem, dot, ending = name.rpartition(".")
     return parts(stem if dot and len(ending) <= 5 else name)
-
-
-def _slug(value: str) -> str:
-    """Return the words of an identifier that systems make of a name, if several: `lock.front_door` is the front door."""
-    last = re.split(r"[.:/]", value)[-1]
-    if " " in value or not re.fullmatch(r"[a-z]+(?:[_-][a-z]+)+", last):
-        return ""
-    return last.replace("_", " ").replace("-", " ")
 
 
 def _moment(value: Any) -> datetime | None:

@@ -1,5 +1,6 @@
-"""Objects that are tables, their keys codes of things; and what an answer says was made."""
+"""Shapes of answers that systems have in common: tables with codes as keys, identifiers made of words, and what an act says it made."""
 
+import re
 from typing import Any
 
 from ostiary.provenance.answers import MAX_NODES
@@ -37,3 +38,11 @@ def is_new(value: Any, name: str) -> bool:
     if isinstance(value, int):
         return is_identifier(name)
     return is_code(value) or (is_secret(name) and len(value) >= 16 and " " not in value)
+
+
+def slug_of(value: str) -> str:
+    """Return the words of an identifier that systems make of a name, if several: `lock.front_door` is the front door."""
+    last = re.split(r"[.:/]", value)[-1]
+    if " " in value or not re.fullmatch(r"[a-z]+(?:[_-][a-z]+)+", last):
+        return ""
+    return last.replace("_", " ").replace("-", " ")
