@@ -22,6 +22,7 @@ from ostiary.controls.control_set import ControlOptions, ControlSet
 from ostiary.controls.tool_definition import findings
 from ostiary.core.action import Action
 from ostiary.core.clock import Clock
+from ostiary.core.decision import refuse
 from ostiary.core.errors import CheckpointMismatch, Corrupt
 from ostiary.core.ids import new_id
 from ostiary.core.pipeline import Pipeline
@@ -453,7 +454,8 @@ def _health(ledger: Ledger) -> Door:
             state = ledger.state
             await call.respond_json(200 if state.is_ok else 503, {"status": "ready" if state.is_ok else "refusing", "reason": state.reason})
         else:
-            await call.respond_json(404, {"status": "no such path"})
+            missing = refuse("not_found", f"there is no `{call.path[:100]}` here", remedy="there are /health/live and /health/ready")
+            await call.respond_json(404, missing.problem(call.decision), content_type="application/problem+json")
 
     return door
 

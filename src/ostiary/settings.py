@@ -321,7 +321,9 @@ def _from_file(config: Path) -> dict[str, _Found]:
         text = config.read_text("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        raise InvalidConfig(f"settings file `{config}` cannot be read: {error.strerror}") from None
+        raise InvalidConfig(
+            f"settings file `{config}` cannot be read: {error.strerror}", remedy="name one with --config, or leave it out"
+        ) from None
     except UnicodeDecodeError:
         raise InvalidConfig(f"settings file `{config}` is not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:

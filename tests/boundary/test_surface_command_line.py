@@ -1,12 +1,17 @@
 """SURFACE: the command line, the declaration, first run, settings, and the ledger offline, with `ostiary` as a subprocess."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +111,9 @@ def test_exit_codes_and_streams(gateway: Outside, command: str, code: int) -> No
         ("session grant nope", "`nope` is not the id of a request"),
         ("approval approve nope", "`nope` is not the id of a held action"),
         ("agent key porter --revoke nope", "`nope` is not the id of an agent's key"),
+        ("policy simulate x", "`ostiary policy simulate` is not in this version\nto do: "),
+        ("policy suggest", "`ostiary policy suggest` is not in this version\nto do: "),
+        ("up --config nowhere.toml", "cannot be read: No such file or directory\nto do: "),
         ("audit show nope", "`nope` is neither the id of an entry"),
         ("audit show 99999999", "there is no entry 99999999"),
     ],
@@ -127,6 +135,40 @@ def test_an_entry_is_shown_and_proven_by_the_index_a_table_shows(gateway: Outsid
     offline = gateway.run("audit", "show", str(entry["index"]), "--offline", str(gateway.data), "--json")
     assert json.loads(offline.stdout)["id"] == entry["id"]
     assert gateway.run("audit", "show", "99999999", "--offline", str(gateway.data)).returncode == 2
+
+
+@pytest.mark.parametrize(("width", "is_table"), [(60, False), (200, True)])
+def test_a_list_is_read_on_a_narrow_terminal_too(gateway: Outside, width: int, is_table: bool) -> None:
+    """SURFACE, command line: a table where it fits; else what each row has, whole."""
+    command = [sys.executable, "-m", "ostiary", "--data", str(gateway.data), "audit", "list", "--limit", "3"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    ran = subprocess.run(command, stdout=theirs, stdin=subprocess.DEVNULL, timeout=60, check=False, env=environment(), cwd=gateway.folder)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError):  # the far end is closed
+        while piece := os.read(ours, 65_536):
+            text += piece
+    os.close(ours)
+    lines = text.decode().splitlines()
+    assert ran.returncode == 0
+    assert "…" not in text.decode()
+    assert is_table == ("─" in text.decode())
+    newest = gateway.rows("audit", "list", "--limit", "1")[0]
+    assert is_table or any(newest["at"] in line for line in lines)
+    assert all(len(line) <= width or " " not in line.strip() for line in lines if "\x1b" not in line), (
+        "a word that is too long stands alone"
+    )
+
+
+def test_what_is_declared_before_there_is_a_door_to_it_is_said(gateway: Outside) -> None:
+    """SURFACE, `api` and `source` are registered; that no agent reaches one yet is said when it is, and by `doctor`."""
+    said = gateway.run("source", "register", "shelf", "--kind", "sql", "--url", "postgresql://shelf.example/shelf")
+    assert (said.returncode, "not in this version" in said.stderr) == (0, True)
+    found = {each["what"]: each for each in gateway.rows("doctor")}
+    assert (found["sources"]["level"], "shelf" in found["sources"]["finding"]) == ("warning", True)
+    assert found["apis"]["level"] == "warning"
+    assert gateway.run("source", "retire", "shelf").returncode == 0
 
 
 def test_what_cannot_be_reached_is_three(gateway: Outside, tmp_path: Path) -> None:

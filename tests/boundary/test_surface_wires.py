@@ -146,6 +146,54 @@ def test_our_own_wires_refuse_with_problem_details(gateway: Outside) -> None:
     assert float(answer.headers["x-ostiary-overhead-ms"]) >= 0
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/data/v1/crm/query", "the door to data sources is not in this version"),
+        ("/api/bank/accounts", "the door to external APIs is not in this version"),
+        ("/access/v1/evaluation", "the AuthZEN door is not in this version"),
+        ("/console", "the console is not in this version"),
+        ("/consoles", "there is no such path here"),
+        ("/oauth/authorize", "signing in through a browser is not in this version"),
+        ("/oauth/nothing", "there is no `/oauth/nothing` here"),
+        ("/.well-known/nothing", "there is no `/.well-known/nothing` here"),
+        ("/health/nothing", "there is no `/health/nothing` here"),
+    ],
+)
+def test_what_is_not_there_says_so(gateway: Outside, token: str, path: str, said: str) -> None:
+    """SURFACE, the wires: a place that is promised and not built is told from one that is misspelt; each says what there is instead."""
+    answer = send(gateway, "POST", path, headers=bearer(token), json={})
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["code"], body["detail"]) == (404, 404, "not_found", said)
+    assert body["remedy"] not in {"", body["title"]}
+    assert body["decision"] == answer.headers["x-ostiary-decision"]
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"grant_type": "x"}, "unsupported_grant_type"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange"}, "invalid_request"),
+        ({"nothing": "x"}, "invalid_request"),
+    ],
+)
+def test_oauth_refuses_as_oauth_and_as_a_problem(gateway: Outside, form: dict[str, str], error: str) -> None:
+    """SURFACE, refusals: RFC 6749's members for its clients, and those of our other answers beside them."""
+    answer = send(gateway, "POST", "/oauth/token", data=form)
+    body = answer.json()
+    assert (body["error"], body["error_description"], body["status"]) == (error, body["detail"], answer.status_code)
+    assert {"type", "title", "code", "decision", "policies", "remedy"} <= set(body)
+    assert body["decision"] == answer.headers["x-ostiary-decision"]
+
+
+def test_what_a_session_does_not_have_says_how_to_have_it(gateway: Outside, token: str) -> None:
+    """SURFACE: every refusal says what to do next."""
+    model = send(gateway, "GET", "/openai/v1/models/nope", headers=bearer(token)).json()["error"]
+    assert (model["code"], model["remedy"]) == ("not_found", "GET /openai/v1/models lists those it may")
+    server = send(gateway, "POST", "/mcp/nope", headers=bearer(token), json=INITIALIZE).json()["error"]["data"]
+    assert (server["code"], server["remedy"]) == ("out_of_scope", "open a session with a scope of it, as `tool:nope/*`")
+
+
 @pytest.mark.parametrize("credential", ["", "not-a-token", "agent-key"])
 def test_mcp_without_a_session_names_the_metadata(gateway: Outside, credential: str) -> None:
     """SURFACE, refusals: 401 with RFC 9728 metadata; a long-lived key of an agent that is not autonomous opens no wire."""

@@ -54,6 +54,15 @@ FORMER = "/v1/entries"
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
+_NOT_YET = (
+    ("/data/", "the door to data sources", "a source can be declared, and no agent reaches it"),
+    ("/api/", "the door to external APIs", "an API can be declared, and no agent reaches it"),
+    ("/access/", "the AuthZEN door", "ask POST /v1/policies/explain what may be done"),
+    ("/console", "the console", "use the command line, or the operations of /docs"),
+)
+"""Places that are promised and not built: how the path begins, what will be there, and what there is instead."""
+
+
 def install(api: FastAPI) -> None:
     """Make every error of the control API a problem."""
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -121,6 +130,13 @@ async def answer_to(request: Request, error: Exception) -> JSONResponse:
     return problem(request, refusal)
 
 
+def _absent(path: str) -> Refusal:
+    for begin, what, instead in _NOT_YET:
+        if path == begin.rstrip("/") or path.startswith(begin.rstrip("/") + "/"):
+            return refuse("not_found", f"{what} is not in this version", remedy=instead)
+    return refuse("not_found", "there is no such path here", remedy="see /docs for the operations there are")
+
+
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     lines = [_line(each) for each in error.errors()[:8]]
@@ -136,7 +152,7 @@ def _line(error: dict[str, Any]) -> str:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return problem(request, refuse("not_found", "there is no such path here", remedy="see /docs for the operations there are"))
+        return problem(request, _absent(request.url.path))
     if error.status_code == 405:
         refusal = Refusal(
             "unknown_method", 405, f"`{request.method[:16]}` is not an operation here", remedy="see the allow header, or /docs"

@@ -50,6 +50,13 @@ COMMANDS = {
 """Each command with where it is and what it is for; a module is imported when its command is used."""
 
 
+NOT_YET = {
+    "policy simulate": "write what should come out as a table: ostiary policy test; or let a policy decide beside the others: @shadow",
+    "policy suggest": "ostiary map --findings shows what is used and not permitted, and permitted and not used",
+}
+"""Commands that are promised and not built, and what there is instead."""
+
+
 def build() -> "App":
     """Return the application with all its commands."""
     from cyclopts import App, Parameter
@@ -114,6 +121,10 @@ def _place(arguments: list[str]) -> list[str]:
 
 def _usage(error: "CycloptsError") -> int:
     chain = " ".join(error.command_chain or ())
+    typed = " ".join((*(error.command_chain or ()), *(error.unused_tokens or ())[:1]))
+    if typed in NOT_YET:
+        say(f"error: `ostiary {typed}` is not in this version\nto do: {NOT_YET[typed]}")
+        return USAGE
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     say(f"error: {' '.join(lines) or type(error).__name__}")
     say(f"to do: ostiary {chain + ' ' if chain else ''}--help")

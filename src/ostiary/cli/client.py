@@ -41,7 +41,10 @@ class Answered(OstiaryError):
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         detail = str(problem.get("detail") or f"the gateway answered {status}")
-        super().__init__(detail, code=str(problem.get("code", "unavailable")), status=status, remedy=str(problem.get("remedy") or ""))
+        remedy = str(problem.get("remedy") or "")
+        # Where there is none, the wire says once more what the code means: nothing to do.
+        remedy = "" if remedy == problem.get("title") else remedy
+        super().__init__(detail, code=str(problem.get("code", "unavailable")), status=status, remedy=remedy)
         self.problem = problem
 
 

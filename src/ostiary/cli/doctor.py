@@ -16,6 +16,7 @@ from ostiary.cli.client import KEY_FILE, Client, place
 from ostiary.cli.gateway import default_config
 from ostiary.cli.options import PLAIN, Out
 from ostiary.cli.output import say
+from ostiary.cli.registry import UNSERVED
 from ostiary.core.errors import OstiaryError
 from ostiary.settings import Settings, describe
 
@@ -205,6 +206,10 @@ def _upstreams(_: Path | None) -> Iterator[Finding]:
                 )
     for model in client.pages("/v1/models"):
         yield from _reachable(model)
+    for noun, what in UNSERVED.items():
+        if names := [each["name"] for each in client.pages(f"/v1/{noun}")]:
+            finding = f"{', '.join(names[:5])}: no agent reaches what is declared here: the door to {what} is not in this version"
+            yield Finding("warning", noun, finding, "reach it through a tool of an MCP server")
     failures = client.post("/v1/servers/refresh", None)["failures"]
     for name, why in failures.items():
         yield Finding("error", f"server {name}", why, "start it, or mend its declaration")

@@ -26,7 +26,8 @@ def ended(work: Callable[[], object], arguments: Sequence[str] = ()) -> int:
         sys.stderr.close()
         return DONE
     except OSError as error:
-        say(f"error: {error.strerror or error}" + (f": `{error.filename}`" if error.filename else ""))
+        where = f": `{error.filename}`\nto do: name a place that is there and that you may read and write" if error.filename else ""
+        say(f"error: {(error.strerror or str(error)).lower()}{where}")
         return UNREACHABLE
 
 

@@ -124,13 +124,42 @@ def _count(items: Iterable[Any], each: Callable[[Any], None]) -> int:
     return number
 
 
+MARGIN, GAP = 2, 3
+"""Characters that a table takes beside its cells: in all, and between two columns."""
+FOLDED = 20
+"""Characters that a long word may be folded at in a table; never what names the row, which people copy."""
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Say whether a table can be this wide: what names a row on one line, words whole or folded at `FOLDED`."""
+    names, *cells = [max(len(word) for text in column for word in (text.split() or [""])) for column in zip(columns, *rows, strict=True)]
+    return names + sum(GAP + min(FOLDED, cell) for cell in cells) + MARGIN <= width
+
+
+def _stacked(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> None:
+    """Print a list that is wider than the terminal: what each row has, one after the other, under its first cell."""
+    import textwrap
+
+    for first, *rest in rows:
+        has = [f"{column.replace('_', ' ')} {cell}" for column, cell in zip(columns[1:], rest, strict=True) if cell != "-"]
+        _write(first)
+        for line in textwrap.wrap(", ".join(has), max(20, width - 2), break_long_words=False, break_on_hyphens=False):
+            _write("  " + line)
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*[column.replace("_", " ") for column in columns], box=SIMPLE_HEAD, pad_edge=False)
+    console = Console()
+    if not _fits(columns, rows, console.width):
+        _stacked(columns, rows, console.width)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for at, column in enumerate(columns):
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=at == 0)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)

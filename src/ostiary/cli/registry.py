@@ -13,6 +13,10 @@ Words = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
 
 
+UNSERVED = {"apis": "external APIs", "sources": "data sources"}
+"""What can be declared before there is a door to it."""
+
+
 def registry_app(noun: str, plural: str, columns: tuple[str, ...], about: str) -> App:
     """Return the commands every registered noun has."""
     app = App(name=noun, help=about, result_action="return_value")
@@ -41,6 +45,8 @@ def register(plural: str, name: str, body: dict[str, Any], out: Any, *, why: str
     sent = {key: value for key, value in body.items() if value not in (None, "", False)}
     found = Client.of_place().put(f"/v1/{plural}/{segment(name)}", sent, why=why, only_new=not replace)
     out.done(f"{singular(plural)} `{name}` is registered", found)
+    if plural in UNSERVED and not out.json:
+        say(f"no agent reaches it: the door to {UNSERVED[plural]} is not in this version")
 
 
 models = registry_app("model", "models", ("name", "provider", "url", "accepts", "trust", "rate"), "Model endpoints.")

@@ -175,12 +175,16 @@ class ModelDoor:
         elif visible:
             await call.respond_json(200, visible[0], passage_headers(passage))
         else:
-            await self._refuse(call, passage, refuse("not_found", f"no model `{name[:100]}` that this session may use"))
+            await self._refuse(call, passage, _no_model(name, self._prefix))
 
     async def _refuse(self, call: Call, passage: Passage, refusal: Refusal) -> None:
         headers = [*passage_headers(passage), *_refusal_headers(refusal)]
         status = {202: 403, 499: 503}.get(refusal.status, refusal.status)
         await call.respond(status, encode(self._wire.error(refusal, passage.id)), headers=headers)
+
+
+def _no_model(name: str, prefix: str) -> Refusal:
+    return refuse("not_found", f"no model `{name[:100]}` that this session may use", remedy=f"GET {prefix}models lists those it may")
 
 
 def _refusal_headers(refusal: Refusal) -> Iterable[Header]:

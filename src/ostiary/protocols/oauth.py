@@ -55,6 +55,10 @@ _NEEDED: Final = {
     "subject_token": "send the user's token, from signing in at /oauth/login, as `subject_token`",
 }
 
+_UNKNOWN_GRANT: Final = refuse(
+    "invalid_request", f"grant_type must be `{EXCHANGE}`", remedy="exchange a user's token and the agent's key for a session token"
+)
+
 Handler = Callable[[Call], Awaitable[None]]
 
 
@@ -79,8 +83,7 @@ class OAuthDoor:
         handler = self._handlers.get((call.method, call.path))
         if handler is None:
             allowed = [method for method, path in self._handlers if path == call.path]
-            missing = Refusal("invalid_request", 405, f"use {allowed[0]}") if allowed else refuse("not_found", "there is no such path")
-            await _refused(call, missing)
+            await _refused(call, _wrong_verb(call, allowed[0]) if allowed else _absent(call))
             return
         try:
             await handler(call)
@@ -90,7 +93,7 @@ class OAuthDoor:
     async def _token(self, call: Call) -> None:
         form = await _form(call, EXCHANGE_FIELDS)
         if form.get("grant_type") != EXCHANGE:
-            await _refused(call, refuse("invalid_request", f"grant_type must be `{EXCHANGE}`"), error="unsupported_grant_type")
+            await _refused(call, _UNKNOWN_GRANT, error="unsupported_grant_type")
             return
         if form.get("subject_token_type", ACCESS_TOKEN) not in {ACCESS_TOKEN, JWT}:
             raise InvalidAction("subject_token_type must be that of an access token")
@@ -314,15 +317,24 @@ def _text(encoded: bytes) -> str:
         raise InvalidAction("a field is not valid UTF-8") from None
 
 
+def _wrong_verb(call: Call, verb: str) -> Refusal:
+    return Refusal("invalid_request", 405, f"`{call.method} {call.path[:100]}` is not served here", remedy=f"use {verb}")
+
+
+def _absent(call: Call) -> Refusal:
+    if call.path == "/oauth/authorize":
+        return refuse("not_found", "signing in through a browser is not in this version", remedy="sign in with POST /oauth/login")
+    return refuse("not_found", f"there is no `{call.path[:100]}` here", remedy="/.well-known/oauth-authorization-server says what there is")
+
+
 async def _refused(call: Call, refusal: Refusal, *, error: str = "") -> None:
-    """Answer as RFC 6749 section 5.2 says, with our code and remedy beside its members."""
+    """Answer as RFC 6749 section 5.2 says, with the members of our problem details beside its own."""
+    status = refusal.status if refusal.status in {401, 404, 405, 408, 413, 415, 429, 500, 503} else 400
     body = {
         "error": error or _ERRORS.get(refusal.code, "invalid_request"),
         "error_description": refusal.detail,
-        "code": refusal.code,
-        "remedy": refusal.remedy,
+        **replace(refusal, status=status).problem(call.decision),
     }
-    status = refusal.status if refusal.status in {401, 404, 405, 408, 413, 415, 429, 500, 503} else 400
     headers = [(b"retry-after", b"%d" % max(1, round(refusal.retry_after_s)))] if refusal.retry_after_s else []
     if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="ostiary"'))

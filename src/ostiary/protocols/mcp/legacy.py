@@ -13,7 +13,7 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import Identity
 from ostiary.protocols.mcp.exchange import EVENT_STREAM, STREAM_HEADERS, Exchange, LegacyReply
 from ostiary.protocols.mcp.headers import LEVELS
-from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Message, RpcError, error, refused, result
+from ostiary.protocols.mcp.message import INVALID_PARAMS, INVALID_REQUEST, LEGACY, Message, RpcError, error, nothing_lent, refused, result
 from ostiary.protocols.mcp.naming import joined_uri
 from ostiary.protocols.mcp.operations import Operations
 from ostiary.protocols.mcp.sessions import MAX_FOLLOWERS, SWEEP_S, ClientSession, ClientSessions, Outlet
@@ -142,7 +142,7 @@ class Legacy:
         if not server:
             return ALL_CAPABILITIES
         if not self._operations.touches(client.session, server):
-            return refuse("out_of_scope", f"the session was lent nothing of server `{server}`")
+            return nothing_lent(server)
         try:
             declared = (await self._operations.connection(server, client.session, client)).hello.capabilities
         except OstiaryError as failure:

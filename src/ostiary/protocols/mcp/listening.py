@@ -13,7 +13,7 @@ from ostiary.core.ports import Identity
 from ostiary.core.subject import Session
 from ostiary.protocols.mcp.exchange import Exchange
 from ostiary.protocols.mcp.headers import META_SUBSCRIPTION
-from ostiary.protocols.mcp.message import INVALID_PARAMS, RpcError, refused, result
+from ostiary.protocols.mcp.message import INVALID_PARAMS, RpcError, nothing_lent, refused, result
 from ostiary.protocols.mcp.naming import joined_uri, split_uri
 from ostiary.protocols.mcp.operations import Operations
 from ostiary.protocols.mcp.upstream import Deaf, Offer
@@ -65,7 +65,7 @@ class Listening:
             await self._refuse(exchange, refuse("rate_limited", "too many subscriptions are open"))
             return
         if exchange.server and not self._operations.touches(exchange.session, exchange.server):
-            await self._refuse(exchange, refuse("out_of_scope", f"the session was lent nothing of server `{exchange.server}`"))
+            await self._refuse(exchange, nothing_lent(exchange.server))
             return
         subscription = _Subscription(exchange, wanted)
         self._open.add(subscription)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary.core.decision import Refusal
+from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction
 from ostiary.core.strict_json import parse
 
@@ -134,6 +134,12 @@ def refused(identifier: Id | None, refusal: Refusal, decision: str) -> dict[str,
     """Return the response that carries a refusal: −32004 when a human could approve it, −32601 for an unknown method."""
     code = HELD if refusal.code == "held" else UNKNOWN_METHOD if refusal.code == "unknown_method" else REFUSED
     return error(identifier, code, refusal.detail, refusal.problem(decision))
+
+
+def nothing_lent(server: str) -> Refusal:
+    """Return the refusal of a server that no scope of the session names, whether there is such a server or not."""
+    detail = f"the session was lent nothing of server `{server[:100]}`"
+    return refuse("out_of_scope", detail, remedy=f"open a session with a scope of it, as `tool:{server[:100]}/*`")
 
 
 def call(identifier: Id | None, method: str, params: Mapping[str, Any]) -> dict[str, Any]:

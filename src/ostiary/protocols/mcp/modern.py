@@ -12,7 +12,7 @@ from ostiary.core.ports import Identity
 from ostiary.protocols.mcp.exchange import Exchange, ModernReply
 from ostiary.protocols.mcp.headers import META_CAPABILITIES, check
 from ostiary.protocols.mcp.listening import Listening
-from ostiary.protocols.mcp.message import INVALID_REQUEST, MODERN_STATUS, VERSIONS, Message, RpcError, error, refused, result
+from ostiary.protocols.mcp.message import INVALID_REQUEST, MODERN_STATUS, VERSIONS, Message, RpcError, error, nothing_lent, refused, result
 from ostiary.protocols.mcp.operations import Operations
 from ostiary.protocols.wire import Call, passage_headers
 
@@ -128,7 +128,7 @@ class Modern:
         if not exchange.server:
             return ALL_CAPABILITIES
         if not self._operations.touches(exchange.session, exchange.server):
-            return refuse("out_of_scope", f"the session was lent nothing of server `{exchange.server}`")
+            return nothing_lent(exchange.server)
         declared = (await self._operations.reach(exchange, exchange.server)).hello.capabilities
         carried = {name: dict(declared[name]) for name in ALL_CAPABILITIES if isinstance(declared.get(name), dict)}
         if "tools" in carried:

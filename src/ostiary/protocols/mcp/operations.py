@@ -14,7 +14,7 @@ from ostiary.core.subject import Session
 from ostiary.protocols.mcp.catalogue import Catalogue
 from ostiary.protocols.mcp.exchange import Exchange
 from ostiary.protocols.mcp.headers import argument_headers, check_arguments
-from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, UNKNOWN_METHOD, RpcError, error, refused, result
+from ostiary.protocols.mcp.message import INVALID_PARAMS, MODERN_STATUS, UNKNOWN_METHOD, RpcError, error, nothing_lent, refused, result
 from ostiary.protocols.mcp.naming import SEPARATOR, candidates, split_uri
 from ostiary.protocols.mcp.relay import Relay
 from ostiary.protocols.mcp.rounds import Rounds, controlled, is_interim, put_to_client
@@ -250,7 +250,8 @@ class Operations:
         """Look at the server of the path, or at each the session may touch; there, one that fails is left out and named."""
         if exchange.server:
             if not self.touches(exchange.session, exchange.server):
-                raise NotFound(f"the session was lent nothing of server `{exchange.server}`", code="out_of_scope", status=403)
+                lacking = nothing_lent(exchange.server)
+                raise NotFound(lacking.detail, code=lacking.code, status=lacking.status, remedy=lacking.remedy)
             self.upstreams.server(exchange.server)
             await look(exchange.server)
             return [exchange.server]
