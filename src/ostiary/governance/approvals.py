@@ -28,8 +28,9 @@ MAX_ARGUMENTS: Final = 256 * 1024
 """Bytes of arguments that a person can be asked about."""
 MAX_REASON: Final = 4_000
 KEEP_S: Final = 30 * 86_400.0
-"""How long an ended task is kept in the inbox; the ledger keeps its story."""
+"""How long an ended task is kept in the inbox, while there is room; the ledger keeps its story."""
 MAX_KEPT: Final = 20_000
+"""Past it those that ended longest ago make room, but for a no that still holds."""
 
 
 class Approvals:
@@ -56,6 +57,10 @@ class Approvals:
         self._of_session: dict[str, set[str]] = {}
         for task in self._tasks.values():
             self._of_session.setdefault(task.session, set()).add(task.id)
+        self._waiting: dict[str, set[str]] = {}
+        """By agent, the tasks that were waiting when last looked at."""
+        for task in self._tasks.values():
+            self._note(task)
         self._withdrawing: dict[str, asyncio.Task[None]] = {}
         """By task, what records that it is withdrawn."""
 
@@ -239,6 +244,7 @@ class Approvals:
         self._tasks[task.id] = task
         self._by_action[key] = task.id
         self._of_session.setdefault(task.session, set()).add(task.id)
+        self._note(task)
         ended = self._ended(self._backing.now()) if len(self._tasks) > MAX_KEPT else []
         try:
             await self._backing.save(KIND, {task.id: task, **dict.fromkeys(ended)})
@@ -255,6 +261,7 @@ class Approvals:
             self._forget(task.id)
         else:
             self._tasks[task.id] = before
+            self._note(before)
 
     def _forget(self, task_id: str) -> None:
         task = self._tasks.pop(task_id, None)
@@ -262,19 +269,44 @@ class Approvals:
             return
         if self._by_action.get((task.session, task.digest)) == task_id:
             del self._by_action[task.session, task.digest]
-        of_session = self._of_session[task.session]
-        of_session.discard(task_id)
-        if not of_session:
-            del self._of_session[task.session]
+        for known, key in ((self._of_session, task.session), (self._waiting, task.agent)):
+            known.get(key, set()).discard(task_id)
+            if not known.get(key):
+                known.pop(key, None)
 
     def _ended(self, now: float) -> Sequence[str]:
-        return [name for name, task in self._tasks.items() if self._state(task) not in OPEN and task.created_at < now - KEEP_S]
+        """Return what goes: all that is old, and of the rest the oldest until a tenth is free, so that this is not looked for each time."""
+        gone: list[str] = []
+        excess = len(self._tasks) - MAX_KEPT * 9 // 10
+        for name, task in sorted(self._tasks.items(), key=lambda item: item[1].created_at):
+            is_old = task.created_at < now - KEEP_S
+            state = self._state(task)
+            if state not in OPEN and (is_old or (len(gone) < excess and not (state == DENIED and now < task.expires_at))):
+                gone.append(name)
+        return gone
+
+    def _note(self, task: Task) -> None:
+        """Keep count of who waits, so that a flood of held actions is not answered by looking at all there ever were."""
+        of_agent = self._waiting.setdefault(task.agent, set())
+        if self._state(task) == PENDING:
+            of_agent.add(task.id)
+        else:
+            of_agent.discard(task.id)
+        if not of_agent:
+            del self._waiting[task.agent]
+
+    def _waiting_of(self, agent: str) -> Sequence[Task]:
+        """Return what an agent waits for now."""
+        for task_id in list(self._waiting.get(agent, ())):
+            self._note(self._tasks[task_id])
+        return [self._tasks[task_id] for task_id in self._waiting.get(agent, ())]
 
     def _no_room(self, session: Session) -> Refusal | None:
-        waiting = [task for task in self._tasks.values() if self._state(task) == PENDING]
-        if len(waiting) >= self._max_open:
-            return refuse("rate_limited", f"{len(waiting)} held actions wait for people already", retry_after_s=60.0)
-        mine = [task.session for task in waiting if task.agent == session.subject.actor.name]
+        mine = [task.session for task in self._waiting_of(session.subject.actor.name)]
+        if sum(map(len, self._waiting.values())) >= self._max_open:
+            count = sum(len(self._waiting_of(agent)) for agent in list(self._waiting))
+            if count >= self._max_open:
+                return refuse("rate_limited", f"{count} held actions wait for people already", retry_after_s=60.0)
         if mine.count(session.id) >= MAX_OPEN_PER_SESSION:
             return refuse(
                 "rate_limited", f"{MAX_OPEN_PER_SESSION} held actions of this session wait for people already", retry_after_s=60.0
