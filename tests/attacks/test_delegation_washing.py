@@ -61,6 +61,26 @@ async def test_a_closed_session_is_not_forgotten_with_what_it_met() -> None:
     await later.stop()
 
 
+async def test_tasks_that_are_over_cost_their_caller_nothing() -> None:
+    """R-P1: an agent that gives thousands of tasks away is not looked through at each of its actions; after a restart neither."""
+    here = await start()
+    parent = await here.opened(*ANYTHING)
+    for _ in range(3):
+        child = await here.lent_on(parent.session, "tool:mail/read", method="a2a")
+        _read_what_nobody_vouches_for(await _asked(here, child))
+        here.sessions.rejoin(child.session)
+        await here.sessions.close(child.session.id, by="")
+    still = await here.lent_on(parent.session, "tool:mail/read", method="a2a")
+    assert [each.kept.id for each in here.sessions._live[parent.session.id].below] == [still.session.id]
+    assert _met(await _asked(here, parent)) == ("untrusted", frozenset({"phi"}))
+    await here.stop()
+    later = await start(here.memory)
+    assert [each.kept.id for each in later.sessions._live[parent.session.id].below] == [still.session.id]
+    assert await later.sessions.revoke(parent.session.id, by="root") == 1
+    assert not later.sessions.is_open(still.session.id)
+    await later.stop()
+
+
 async def test_a_task_an_agent_gives_itself_washes_nothing() -> None:
     """R-K1: over the A2A door too an agent can lend to itself: no answer need come for it to know what it read."""
     here = await start()

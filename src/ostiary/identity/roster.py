@@ -36,7 +36,7 @@ class Roster:
         live.is_timed = document.idle_s is not None or any(each.is_timed for each in above)
         self.lives[document.id] = live
         self._of.setdefault(document.agent, {})[document.id] = live
-        if parent is not None:
+        if parent is not None and not (document.ended and _is_heard(live)):
             parent.below.add(live)
         if document.implicit:
             self._implicit[document.key] = live
@@ -90,7 +90,7 @@ class Roster:
         found = [live]
         for each in found:
             for child in each.below:
-                if child.kept.method == "a2a" and child.kept.agent != each.kept.agent:
+                if _is_heard(child):
                     continue
                 found.append(child)
                 is_over = bool(child.kept.ended) or now >= child.kept.expires_at
@@ -98,6 +98,11 @@ class Roster:
                     state.join(child.session.state)
                 if is_over:
                     child.heard_by.add(live.kept.id)
+
+    def ended(self, live: Live) -> None:
+        """Look no more at a task's session that is over, whenever its parent acts: there may be very many."""
+        if live.above and _is_heard(live):
+            live.above[0].below.discard(live)
 
     def room(self, agent: str) -> Refusal | None:
         """Return why there is no room for one more session of an agent: those that are over take none."""
@@ -117,6 +122,11 @@ class Roster:
         now = self._backing.now()
         found = [live for live in self.lives.values() if now > live.kept.expires_at + keep_s or (live.stored_end and not keep_s)]
         return sorted(found, key=lambda live: -live.kept.depth)
+
+
+def _is_heard(live: Live) -> bool:
+    """Say whether what a session met comes to its parent with its answers: a task's over the A2A door, but for one of the same agent."""
+    return live.kept.method == "a2a" and bool(live.above) and live.kept.agent != live.above[0].kept.agent
 
 
 def _too_many(what: str) -> Refusal:

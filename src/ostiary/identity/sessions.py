@@ -297,6 +297,7 @@ class Sessions:
         live.kept = replace(live.kept, ended=how)
         await self._record.ended(live, how, by, reason)
         await self._keeper.write(live, Live.exact)
+        self._roster.ended(live)
         self._forgotten(live.kept.id)
 
     def _token(self, live: Live) -> str:
