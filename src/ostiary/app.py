@@ -435,6 +435,7 @@ def _metrics(ledger: Ledger) -> Metrics:
     metrics = Metrics()
     metrics.gauge("ostiary_ledger_entries", "Durable entries in the ledger", lambda: ledger.size)
     metrics.gauge("ostiary_ledger_index_lag", "Durable entries the search index does not have yet", lambda: ledger.index_lag)
+    metrics.gauge("ostiary_ledger_unknown", "Actions whose outcome is unknown since the last start", lambda: ledger.unknown)
     metrics.gauge("ostiary_ledger_ok", "1 while the ledger accepts entries", lambda: ledger.state.is_ok)
     return metrics
 

@@ -70,6 +70,14 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownView(EntryView):
+    """One entry, looked at closely."""
+
+    proved: bool
+    """Its place under the newest signed checkpoint was checked; false until it has one, within a second."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProofView:
     """A proof anyone can check: the exact leaf, and a C2SP `.tlog-proof` of it."""
 
@@ -174,9 +182,10 @@ async def list_entries(
 
 
 @routes.get("/{id:hex}")
-async def show_entry(id: Id, services: Given, caller: Annotated[Caller, may("show", "audit", own=True)]) -> EntryView:  # noqa: A002
-    """Return one entry."""
-    return EntryView(**await _reach(services, caller, id))
+async def show_entry(id: Id, services: Given, caller: Annotated[Caller, may("show", "audit", own=True)]) -> ShownView:  # noqa: A002
+    """Return one entry, and whether its proof holds. One that is not what was signed is `tampered`."""
+    found = await _reach(services, caller, id)
+    return ShownView(**found, proved=await _run(services.reader.is_proved, id))
 
 
 @routes.get("/{id:hex}/proof")

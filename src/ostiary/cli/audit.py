@@ -99,7 +99,8 @@ def show(id: str, *, reveal: str = "", why: str = "", offline: Offline = None, o
         if reveal:
             raise InvalidConfig("a sealed part is opened by a running gateway, which records that it was")
         with _reader(offline) as reader:
-            out.one(reader.show(_id_offline(reader, id)))
+            entry = _id_offline(reader, id)
+            out.one({**reader.show(entry), "proved": reader.is_proved(entry)})
         return
     client, entry = Client.of_place(), _id(id)
     if reveal:

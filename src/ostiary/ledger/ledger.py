@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from ostiary.core.entry import Entry, Kind, Receipt
+from ostiary.core.entry import Entry, Family, Kind, Receipt
 from ostiary.core.errors import LedgerUnavailable, OstiaryError
 from ostiary.ledger.index import LedgerIndex, Projector, catch_up
 from ostiary.ledger.leaf import FORMAT, PLAIN, decode
@@ -47,6 +47,8 @@ class Ledger:
         self._writer: Writer | None = None
         self._index: LedgerIndex | None = None
         self._projector: Projector | None = None
+        self.unknown = 0
+        """Actions that had begun when the process before ended, and whose outcome nobody knows."""
 
     @property
     def public_key(self) -> str:
@@ -102,7 +104,7 @@ class Ledger:
         writer, recorder = self._writer, self._recorder
         if writer is None or recorder is None:
             raise LedgerUnavailable("the ledger is not started")
-        if reason := writer.refusal(entry.kind):
+        if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
             raise LedgerUnavailable(reason)
         return writer.submit(recorder.record(entry))
 
@@ -110,7 +112,7 @@ class Ledger:
         writer, recorder = self._writer, self._recorder
         if writer is None or recorder is None:
             raise LedgerUnavailable("the ledger is not started")
-        if reason := writer.refusal(entry.kind):
+        if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
             raise LedgerUnavailable(reason)
         recorded = await recorder.record_large(entry)
         if reason := writer.refusal(Kind.OUTCOME):
@@ -161,6 +163,7 @@ class Ledger:
         assert writer is not None
         assert recorder is not None
         places = self._index.open_intents()
+        self.unknown = len(places)
         if places:
             log.warning("%d actions had begun and their outcome is unknown; each is recorded so", len(places))
         for start in range(0, len(places), _RECOVERED):
@@ -220,3 +223,8 @@ def _seen(future: "asyncio.Future[Receipt]") -> None:
     """Take note of how it ended; the writer has said so already, and refuses what comes next."""
     if not future.cancelled():
         future.exception()
+
+
+def _is_by_operator(entry: Entry) -> bool:
+    """Say whether an entry is a step that a person was let in for: a change, a revocation, their own way in."""
+    return entry.kind is Kind.EVENT and entry.family in (Family.CHANGE, Family.IDENTITY) and entry.decision != "deny" and bool(entry.user)

@@ -9,7 +9,7 @@ from ostiary.ledger import export
 from ostiary.ledger.index import LedgerIndex
 from ostiary.ledger.leaf import PLAIN, Leaf, aad, decode, row
 from ostiary.ledger.nodes import Nodes
-from ostiary.ledger.note import read_unverified
+from ostiary.ledger.note import Verifier, read_unverified
 from ostiary.ledger.proof import InclusionProof
 from ostiary.ledger.search import FIELDS, ask, backwards
 from ostiary.ledger.store import LedgerSource
@@ -121,6 +121,19 @@ class LedgerReader:
                 raise Unavailable(f"entry {index} is not yet under a signed checkpoint: ask again in a second")
             path = inclusion_proof(index, size, Nodes(self._source, size))
             return InclusionProof(index, tuple(path), note).encode()
+
+    def is_proved(self, entry_id: str) -> bool:
+        """Say whether the newest signed checkpoint covers an entry, by checking the proof; False while it is not sealed yet.
+
+        Raises NotFound, or LedgerTampered when the stored entry is not what was signed.
+        """
+        with self._lock:
+            try:
+                proof = InclusionProof.decode(self.prove(entry_id))
+            except Unavailable:
+                return False
+            proof.check(self.leaf(entry_id), Verifier.parse(self._source.meta()["vkey"]))
+            return True
 
     def export(
         self,

@@ -38,7 +38,7 @@ class Pace:
     heartbeat_s: float = 30.0
     """How often an idle ledger signs that nothing is missing."""
     watermark: int = 64 * 1024 * 1024
-    """Below this much free disk only outcomes are accepted."""
+    """Below this much free disk only outcomes are accepted, and above a quarter of it what operators do."""
     max_age_s: float = 0.25
     """When the oldest entry has waited this long, new actions are refused."""
     disk_s: float = 1.0
@@ -93,6 +93,7 @@ class Writer:
         self._sealed_at = time.monotonic()
         self._disk_at = 0.0
         self._is_full = False
+        self._has_last_room = True
         self._has_ballast = False
         self._seal_waiters: deque[asyncio.Future[None]] = deque()
         self._thread = threading.Thread(target=self._run, name="ostiary-ledger", daemon=True)
@@ -119,13 +120,16 @@ class Writer:
         if self._newest is not None and not self._newest.done():
             await asyncio.wait([self._newest])
 
-    def refusal(self, kind: str) -> str:
-        """Return why an entry cannot be taken now; empty when it can."""
+    def refusal(self, kind: str, *, is_by_operator: bool = False) -> str:
+        """Return why an entry cannot be taken now; empty when it can.
+
+        Nearly full, what is under way may still end, and while there is room an operator may still act, so that agents are stopped first.
+        """
         if not self.state.is_ok:
             return self.state.reason
         if self._is_closing:
             return "the ledger is closing"
-        if self._is_full and kind != Kind.OUTCOME:
+        if self._is_full and kind != Kind.OUTCOME and not (is_by_operator and self._has_last_room):
             return "the disk is nearly full, so no new action is recorded"
         try:
             since = self._queue[0].since
@@ -265,6 +269,7 @@ class Writer:
     def _watch_disk(self) -> None:
         self._disk_at = time.monotonic()
         free = self._store.free_bytes()
+        self._has_last_room = free >= self._pace.watermark // 4
         if not self._is_full and free < self._pace.watermark:
             self._is_full = True
             self._hold_ballast(False)

@@ -1,6 +1,7 @@
 """The one writer: receipts only for what is durable, one sync for many, and no way on after an error."""
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
 from collections import deque
@@ -253,9 +254,9 @@ async def test_open_intents_are_closed_as_unknown_at_the_next_start() -> None:
         for entry in (allowed, settled, make_entry(), make_entry(kind=Kind.EVENT, family=Family.CHANGE, decision="allow")):
             await ledger.append(entry)
         await ledger.append(make_entry(kind=Kind.OUTCOME, intent=settled.id, decision="allow", code=""))
-    for _ in range(2):
+    for unknown in (1, 0):
         async with running(store) as ledger:
-            assert ledger.size == 6
+            assert (ledger.size, ledger.unknown) == (6, unknown)
     intent, last = decode(store.entries[0]), decode(store.entries[-1])
     assert (last.kind, last.intent, last.code, last.decision) == ("outcome", allowed.id, "unknown", "allow")
     assert (last.user, last.on_behalf_of, last.owner, last.action) == (intent.user, intent.on_behalf_of, intent.owner, intent.action)
@@ -271,6 +272,31 @@ async def test_what_cannot_be_recorded_costs_nobody_else_anything() -> None:
             await ledger.append(make_entry(upstream_status=1.5))
         await ledger.append(make_entry())
     assert [decode(leaf).n for leaf in store.entries] == [0, 1]
+
+
+async def test_a_full_disk_lets_operators_act_while_there_is_room() -> None:
+    """LEDGER, 'a break-glass admin path': an agent can be stopped before there is space again; nobody can fill what is left for outcomes."""
+    store = MemoryStore()
+    by_operator: dict[str, Any] = {"kind": Kind.EVENT, "family": Family.CHANGE, "user": "olga", "decision": ""}
+    async with running(store, pace=Pace(seal_s=0.01, watermark=1_000, disk_s=0.005, max_age_s=600.0)) as ledger:
+        store.room = 900
+        while store.has_ballast or not store.entries:
+            with contextlib.suppress(LedgerUnavailable):
+                await ledger.append(make_entry(kind=Kind.OUTCOME, intent="x"))
+            await asyncio.sleep(0.005)
+        await ledger.append(make_entry(**by_operator))
+        await ledger.append(make_entry(**{**by_operator, "family": Family.IDENTITY, "decision": "allow"}))
+        for other in ({"family": Family.ACTION}, {"user": ""}, {"decision": "deny"}, {"kind": Kind.INTENT}):
+            with pytest.raises(LedgerUnavailable, match="disk is nearly full"):
+                await ledger.append(make_entry(**{**by_operator, **other}))
+        store.room = 249
+        while True:
+            await asyncio.sleep(0.01)
+            try:
+                await ledger.append(make_entry(**by_operator))
+            except LedgerUnavailable:
+                break
+        await ledger.append(make_entry(kind=Kind.OUTCOME, intent="x"))
 
 
 async def test_a_full_disk_stops_new_actions_and_lets_old_ones_end() -> None:

@@ -1,9 +1,11 @@
 """Reading: listing, searching, following, revealing, proving, exporting."""
 
 import asyncio
+import contextlib
 import json
 import random
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,24 @@ async def test_proofs_prove_their_entry_and_no_other(reader: LedgerReader) -> No
             proof.check(reader.leaf(ENTRIES[at - 1].id), verifier)
 
 
+async def test_an_entry_that_was_changed_is_not_proved(copied: Path) -> None:
+    """LEDGER, 'marks a row proved only after an inclusion check': what stands in the file, against what was signed."""
+    entry = ENTRIES[7].id
+    before = open_reader(copied, ledger_keys())
+    assert before.is_proved(entry)
+    before.close()
+    with contextlib.closing(sqlite3.connect(copied / "ledger.db")) as connection, connection:
+        (leaf,) = connection.execute("SELECT leaf FROM entries WHERE idx = 7").fetchone()
+        assert b"forbidden" in leaf or b"not_granted" in leaf
+        changed = leaf.replace(b"forbidden", b"forbiddem").replace(b"not_granted", b"not_grantem")
+        connection.execute("UPDATE entries SET leaf = ? WHERE idx = 7", (changed,))
+    after = open_reader(copied, ledger_keys())
+    assert after.show(entry)["code"].endswith("m")
+    with pytest.raises(LedgerTampered, match="does not show that this is entry 7"):
+        after.is_proved(entry)
+    after.close()
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"", b"x\n\n", b"c2sp.org/tlog-proof@v1\n\n", b"c2sp.org/tlog-proof@v1\nindex 01\n\n", b"c2sp.org/tlog-proof@v1\nindex 1\nAA==\n\nx"],
@@ -215,6 +235,7 @@ async def test_an_entry_without_a_checkpoint_cannot_be_proved_yet() -> None:
     row = reader.tail()[0]
     with pytest.raises(Unavailable, match="not yet under"):
         reader.prove(row["id"])
+    assert not reader.is_proved(row["id"])
     assert reader.export(lambda _: None) == 0
     store.newest = None
     with pytest.raises(Unavailable):
