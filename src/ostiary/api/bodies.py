@@ -154,6 +154,8 @@ class ZoneBody(Body):
     models: Words = []
     apis: Words = []
     sources: Words = []
+    networks: Lines = []
+    """Where requests from this zone come from, as `10.1.0.0/16`."""
 
 
 class DirectorySourceBody(Body):

@@ -237,6 +237,7 @@ def register_zone(
     model: Words = None,
     api: Words = None,
     source: Words = None,
+    network: Words = None,
     why: str = "",
     replace: Flag = False,
     out: Out = PLAIN,
@@ -247,10 +248,12 @@ def register_zone(
     ----------
     server:
         An MCP server; its tools stand where it stands.
+    network:
+        Where requests from this zone come from, as `10.1.0.0/16`.
     replace:
         Change one that is registered already: its members are those given now.
     """
-    body = {"users": user, "agents": agent, "servers": server, "models": model, "apis": api, "sources": source}
+    body = {"users": user, "agents": agent, "servers": server, "models": model, "apis": api, "sources": source, "networks": network}
     register("zones", name, body, out, why=why, replace=replace)
 
 

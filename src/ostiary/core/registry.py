@@ -248,6 +248,8 @@ class Zone:
     models: frozenset[str] = frozenset()
     apis: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+    """Where requests from this zone come from: `10.1.0.0/16`."""
 
 
 @dataclass(frozen=True, slots=True)

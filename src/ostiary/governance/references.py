@@ -53,9 +53,10 @@ def _check_directory(node: Node, directory: TrustedDirectory, after: Registry) -
 
 def _check_zone(node: Node, zone: Zone, after: Registry) -> None:
     """Everything in a zone is registered, and stands in no other: two answers to where it is would be none."""
-    for noun in ZONED:
+    for noun in (*ZONED, "networks"):
         for member in sorted(getattr(zone, noun)):
-            _must_exist(node, noun, member, noun=noun, known=set(getattr(after, noun)), what=f"zone `{zone.name}`")
+            if noun in ZONED:
+                _must_exist(node, noun, member, noun=noun, known=set(getattr(after, noun)), what=f"zone `{zone.name}`")
             for other in after.zones.values():
                 if other.name != zone.name and member in getattr(other, noun):
                     place = node.value.get(noun, node) if isinstance(node.value, dict) else node

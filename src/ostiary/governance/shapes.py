@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -372,8 +373,13 @@ def source(name: str, node: Node) -> Source:
 
 def zone(name: str, node: Node) -> Zone:
     """Return the declared zone: who and what stands in it."""
-    fields = Fields(f"zone `{name}`", node, " ".join(ZONED))
-    return Zone(name, **{noun: frozenset(fields.names(noun)) for noun in ZONED})
+    fields = Fields(f"zone `{name}`", node, " ".join((*ZONED, "networks")))
+    for network in (networks := fields.texts("networks")):
+        try:
+            ip_network(network)
+        except ValueError:
+            fields.at("networks").refuse(f"`{network[:64]}` in `networks` of zone `{name}` is no network", remedy="write it as 10.1.0.0/16")
+    return Zone(name, **{noun: frozenset(fields.names(noun)) for noun in ZONED}, networks=frozenset(networks))
 
 
 def directory(name: str, node: Node) -> TrustedDirectory:

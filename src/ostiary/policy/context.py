@@ -10,6 +10,7 @@ import msgspec
 from ostiary.core.action import Origins
 from ostiary.core.decision import Context
 from ostiary.core.subject import Session
+from ostiary.policy.networks import NOWHERE, Networks
 from ostiary.policy.reading import Path
 from ostiary.policy.values import entity, extension, moment
 
@@ -28,6 +29,8 @@ class Facts:
     """Converted: in Cedar's JSON form."""
     given: Iterable[str]
     """The names of every argument sent, typed or not."""
+    networks: Networks = NOWHERE
+    """What says from which zone the request comes."""
     plan: Any = None
     """The plan that was built last, for links that share it."""
     built: str = ""
@@ -121,6 +124,11 @@ def _spent(facts: Facts) -> dict[str, Any]:
     return extension("decimal", f"{units // 10_000}.{units % 10_000:04d}")
 
 
+def _zone(facts: Facts) -> Any:
+    zone = facts.networks.zone(facts.context.ip)
+    return entity("Zone", zone) if zone is not None else None
+
+
 def _approval(facts: Facts) -> Any:
     approval = facts.context.approval
     if approval is None:
@@ -154,6 +162,7 @@ _RECORDS: Mapping[str, Mapping[str, Read] | None] = {
     "request": {
         "at": lambda facts: _at(facts.context.at),
         "ip": lambda facts: extension("ip", facts.context.ip),
+        "zone": _zone,
         "size": lambda facts: facts.context.size,
     },
 }

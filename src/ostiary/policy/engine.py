@@ -104,7 +104,9 @@ class PolicyEngine:
         if (unfit := found.fitting.blocked.get(action.name)) is not None:
             why = f"`{action.name}` changed, and policy {', '.join(unfit)} no longer fits it"
             return Decision(Effect.DENY, "unavailable", unfit, (why,), revision, remedy="an operator must mend the policy")
-        facts = context.Facts(session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys())
+        facts = context.Facts(
+            session, about, origins, shape.fields.convert(action.arguments), action.arguments.keys(), found.graph.networks
+        )
         asked = [(each, each.chain(session.subject.chain, action)) for each in _with_lent_roles(found, session)]
         decision = self._over(asked, action, facts)
         watching = found.watched(session.subject.chain, action)
@@ -117,7 +119,7 @@ class PolicyEngine:
         decision = combine(revision, _ask_all(asked, action, facts), action, facts.origins, self._obligations)
         if approval is None or decision.effect is not Effect.ALLOW:
             return decision
-        bare = context.Facts(session, replace(facts.context, approval=None), facts.origins, facts.arguments, facts.given)
+        bare = context.Facts(session, replace(facts.context, approval=None), facts.origins, facts.arguments, facts.given, facts.networks)
         return hold_to(decision, _ask_all(asked, action, bare), approval, session)
 
     def _watched(self, asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: context.Facts, decision: Decision) -> Decision:
@@ -144,7 +146,9 @@ def _ask_all(asked: Sequence[tuple[Snapshot, Chain]], action: Action, facts: con
         return [verdict for found, chain in asked for verdict in ask(found, chain, action, facts)]
     told = []
     for each in approval.each:
-        about = context.Facts(facts.session, replace(facts.context, approval=each), facts.origins, facts.arguments, facts.given)
+        about = context.Facts(
+            facts.session, replace(facts.context, approval=each), facts.origins, facts.arguments, facts.given, facts.networks
+        )
         told.append([(each, verdict) for found, chain in asked for verdict in ask(found, chain, action, about)])
     return [join(of_link) for of_link in zip(*told, strict=True)]
 

@@ -9,6 +9,7 @@ from cedarpy import _internal as cedar
 from ostiary.core.canonical import canonical
 from ostiary.core.registry import Agent, Registry, Tool, User
 from ostiary.core.subject import Principal, PrincipalKind
+from ostiary.policy.networks import Networks
 from ostiary.policy.schema import PolicySchema, effect_of, is_external
 from ostiary.policy.values import entity
 
@@ -38,6 +39,7 @@ class EntityGraph:
             kept = roles.get(_uid(document["uid"]))
             if kept is not None:
                 document["parents"] = [each for each in document["parents"] if each["type"] != "Role" or each["id"] in kept]
+        self.networks = Networks(registry.zones.values())
         self._zones = {uid: frozenset(names) for uid, names in zones.items()}
         self.handle = cedar.Entities.from_json_str(canonical(documents).decode(), schema.handle, release_gil=True)
         self._parents: dict[Uid, frozenset[Uid]] = {_uid(each["uid"]): frozenset(map(_uid, each["parents"])) for each in documents}

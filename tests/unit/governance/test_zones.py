@@ -30,6 +30,9 @@ def test_a_zone_is_read_whole() -> None:
         ("zones: {finance: {servers: payments}}", "must be a list"),
         ("zones: {'a b': {}}", "cannot be a name in zones"),
         ("zones: {a: {servers: [mail]}, b: {servers: [mail]}}", "`mail` stands in zone `b` and in zone `a`"),
+        ("zones: {a: {networks: [10.1.0.0/33]}}", "`10.1.0.0/33` in `networks` of zone `a` is no network"),
+        ("zones: {a: {networks: [10.1.0.1/16]}}", "is no network"),
+        ("zones: {a: {networks: [10.1.0.0/16]}, b: {networks: [10.1.0.0/16]}}", "`10.1.0.0/16` stands in zone `b` and in zone `a`"),
         ("zone: {}", "did you mean `zones`"),
     ],
 )
