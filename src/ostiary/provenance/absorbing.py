@@ -19,6 +19,7 @@ from ostiary.provenance.profile import is_identifier, is_naming
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tables import host_of, is_new, is_table, row, slug_of
+from ostiary.provenance.told import TOLD
 from ostiary.provenance.tracing import numbered, plain_key
 from ostiary.provenance.words import fold, parts, tokens
 
@@ -70,6 +71,7 @@ POINTERS = (HINT, SHAPE)
 MAX_POINTED = 64
 """Records of one answer the user can have pointed at together."""
 NOTHING: frozenset[str] = frozenset()
+NOTHING_TOLD: dict[int, int] = {}
 DIGITS = frozenset("+0123456789")
 NO_STEPS: dict[str, Step] = {}
 Own = list[tuple[Any, Step]]
@@ -154,11 +156,14 @@ class Absorber:
         if is_pointed and not any(named) and len(taken) <= MAX_POINTED:
             pointed = frozenset(range(len(taken)))
         is_listed = not self.fields.noun or (not any(named) and self.index.speaks_of(self.fields.noun))
+        told = self._told(taken) if self.index.told.words else NOTHING_TOLD
         for number, (own, nested) in enumerate(taken):
             self._learn(own, named=named[number], is_listed=is_listed)
             if pointed and number in pointed:
                 self._point(own)
                 self._measure(own)
+            elif number in told:
+                self._tell(own, told[number])
             for inner, where in nested:
                 is_its = named[number] and not (self.is_own and depth == 0)
                 self._records(inner, where, inherited=is_its, depth=depth + 1, is_pointed=number in pointed and not own)
@@ -317,6 +322,24 @@ class Absorber:
             )
             if step.is_attested and measures and not step.is_listed and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
+
+    def _told(self, taken: Taken) -> dict[int, int]:
+        """Return the records that alone have the name by which what the user said to follow speaks of a file, each with who said so."""
+        names = [{plain_key(value): source for value, step in own if (source := self._spoken_of(value, step)) is not None} for own, _ in taken]
+        shared = Counter(name for found in names for name in found)
+        return {at: source for at, found in enumerate(names) for name, source in found.items() if shared[name] == 1}
+
+    def _spoken_of(self, value: Any, step: Step) -> int | None:
+        """Return the source that names a file by its vouched name, or a thing by its code."""
+        if not isinstance(value, str) or not step.is_attested or len(value) > MAX_SHAPED:
+            return None
+        return self.index.told.find(value) if is_code(value) or (step.is_file and "." in value) else None
+
+    def _tell(self, own: Own, source: int) -> None:
+        """Note the numbers of a thing of the user's that is spoken of there."""
+        for value, step in own:
+            if step.is_attested and is_identifier(step.name) and not step.is_listed:
+                self.index.trust([f"{TOLD}{key}" for key in keys_of(value, step.name, self.server)], source)
 
     def _measure(self, own: Own) -> None:
         """Note how long a named object lasts, from its first two moments, so that moving it keeps its length."""

@@ -45,7 +45,7 @@ DATE = (
 )
 TIME = rf"(?<![\w:.]){_CLOCK}(?![\w:])|(?<![\w:.])\d{{1,2}}\s?[ap]\.?m\b\.?|(?<![\w:.])\d{{1,2}}\s?(?:uhr|h)\b|(?<!\d)(?:午前|午後|오전 ?|오후 ?)?\d{{1,2}}[時시点](?!間|间|간)(?:\s?(?:\d{{1,2}}[分분]|半))?"
 _EASTERN = re.compile(r"(午前|午後|오전|오후)?\s?(\d{1,2})[時시点]\s?(?:(\d{1,2})[分분]|(半))?")
-_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2})(?:\.\d+)?)?\s?([ap])?")
+_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2})(?:\.\d+)?)?\s?([ap])?", re.IGNORECASE)
 
 
 def read_date(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

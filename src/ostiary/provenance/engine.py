@@ -14,12 +14,14 @@ from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.directories import Directories
 from ostiary.provenance.fields import fields_of
+from ostiary.provenance.following import bounds, follow
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.lending import lend
 from ostiary.provenance.meaning import Meanings
 from ostiary.provenance.profile import is_naming
 from ostiary.provenance.showing import Shown, shown
+from ostiary.provenance.told import NONE
 from ostiary.provenance.tracing import Tracer, leaves
 from ostiary.provenance.users_words import hear
 from ostiary.provenance.verbs import makes_new
@@ -56,7 +58,12 @@ class Provenance:
         properties = self._meanings.properties(tool)
         server = _server_of(action)
         tracer = Tracer(
-            flow.index, self.directories.of(registry), flow.years, server, is_reading=profile.confirmed and profile.effect == "read"
+            flow.index,
+            self.directories.of(registry),
+            flow.years,
+            server,
+            is_reading=profile.confirmed and profile.effect == "read",
+            bounds=bounds(flow, tool.name, profile) if tool is not None else NONE,
         )
         origins: dict[str, str] = {}
         control: dict[str, str] = {}
@@ -216,12 +223,15 @@ class Provenance:
 
     def _values(self, flow: Flow, passage: Passage, source: Server | None, profile: Profile | None, content: Any) -> bool:
         """Learn the values of a tool's answer; say whether somebody's text was in it."""
-        _, action = passage.acting
+        session, action = passage.acting
         index = flow.index
         is_vouched = is_trusted(source) and profile is not None and profile.confirmed
         place = place_of(action) if index.has_room_for_sources else tool_of(action)
         lend(flow, action, passage.origins, content, place, is_trusted=is_vouched)
         somebody = index.source("untrusted", place)
+        has_fields = is_vouched and profile is not None and bool(profile.attested or profile.directory)
+        fields = fields_of(profile.attested, profile.directory) if has_fields and profile is not None else None
+        follow(flow, action, passage.origins, content, place, fields=fields, opened_at=session.opened_at)
         if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
             texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, index)]
             answers.note_text(index, texts, somebody)

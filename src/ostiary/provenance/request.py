@@ -68,6 +68,15 @@ _KIND_WORDS = (
 _PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re.IGNORECASE)
 _PAUSE = re.compile(r"[,;]|\b(?:and|then|und|dann|et|puis|y)\b", re.IGNORECASE)
 _LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artikel|seiten?|liens?|enlaces?|artículos?)\b", re.IGNORECASE)
+_FOLLOWS = re.compile(
+    r"\b(?:accordingly|according to|as (?:\w+ )?(?:described|specified|stated|instructed|requested|listed|mentioned|outlined)|instructions?|"
+    r"(?:described|specified|stated|listed|mentioned|requested|outlined) (?:in|by|on|there)|based on|"
+    r"(?:do|does|follow|as) (?:what|everything|all)\b.{0,40}\bsays?|entsprechend|gemäß|laut|anweisung(?:en)?|auf grundlage|"
+    r"(?:beschrieben|angegeben|genannt|erwähnt)\w*|selon|conformément|d'après|instructions|mentionné\w*|indiqué\w*|según|de acuerdo con|"
+    r"instrucciones|mencionad\w+|indicad\w+|secondo|in base a|istruzioni|indicat\w+)(?!\w)|に従って|の指示|に基づいて|記載",
+    re.IGNORECASE,
+)
+"""How people say that something is to be done as it is written somewhere."""
 _WORDS = re.compile(r"[^\s,.;:!?()\"“”„«»\x00]+")
 _SENTENCE = re.compile(r"[.!?]\s|\x00")
 
@@ -103,6 +112,9 @@ class Request:
     speaks_of_links: bool = False
     """True when the user spoke of pages, articles or links, so that those found where the user looks may be read."""
 
+    follows: bool = False
+    """True when the user told the agent to do as something says that the user named."""
+
     def hear(self, text: str) -> None:
         """Add what a text of the user says."""
         for count, unit in _DURATION.findall(text):
@@ -116,6 +128,7 @@ class Request:
         if _SHARE.search(text):
             self.factors.append(Decimal("0.5"))
         self.speaks_of_links = self.speaks_of_links or _LINKS.search(text) is not None
+        self.follows = self.follows or _FOLLOWS.search(text) is not None
         words = set(_WORDS.findall(fold(text)))
         words |= {part for word in words if "-" in word for part in word.split("-")}
         self.deeds |= deeds_in(text, words)

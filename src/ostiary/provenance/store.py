@@ -19,6 +19,7 @@ from typing import Any
 
 from ostiary.provenance.labels import ORIGINS, RANK
 from ostiary.provenance.request import Request, wanted_from
+from ostiary.provenance.told import Told
 from ostiary.provenance.words import STOP, fold, is_recognisable, tokens
 
 MAX_TRUSTED = 5_000
@@ -104,6 +105,7 @@ class ValueIndex:
         self._has_forgotten = False
         self._amounts: deque[Decimal] = deque(maxlen=MAX_AMOUNTS)
         self.request = Request()
+        self.told = Told()
 
     @property
     def has_forgotten(self) -> bool:
@@ -299,6 +301,7 @@ class ValueIndex:
 
     def distrust(self, source: int) -> None:
         """Forget every value a source alone vouched for, and the amounts among them."""
+        self.told.drop(source)
         gone: set[str] = set()
         for part in (self._trusted.old, self._trusted.young):
             found = [key for key, number in part.items() if number == source]
@@ -324,6 +327,7 @@ class ValueIndex:
             "amounts": [str(amount) for amount in self._amounts],
             "lasts": list(self.request.minutes),
             "words": [self._words, self._raw],
+            "told": {str(number): words for number, words in self.told.words.items()},
             "forgotten": self.has_forgotten,
         }
 
@@ -351,6 +355,7 @@ class ValueIndex:
             index.request.has_clock = any(key[:2] == "h:" and number == 0 for key, number in index._own.items())
             for minutes in state["lasts"][: 2 * MAX_AMOUNTS]:
                 index.request.last(int(minutes))
+            index.told.words = {number: str(words) for number, words in _told(state.get("told", {}), count)}
             index._has_forgotten = bool(state["forgotten"])
         except (zlib.error, KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise ValueError(f"not the values of a session: {error}") from error
@@ -373,3 +378,10 @@ def _checked(entries: Any, count: int) -> dict[str, int]:
     if not isinstance(entries, dict) or not all(type(number) is int and 0 <= number < count for number in entries.values()):
         raise ValueError("a value without a source")
     return entries
+
+
+def _told(entries: Any, count: int) -> list[tuple[int, Any]]:
+    found = [(int(number), words) for number, words in dict(entries).items()]
+    if not all(0 <= number < count for number, _ in found):
+        raise ValueError("words without a source")
+    return found

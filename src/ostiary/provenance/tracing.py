@@ -14,6 +14,7 @@ from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
 from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_money, is_payload
 from ostiary.provenance.store import Source, ValueIndex
+from ostiary.provenance.told import NONE, TOLD, Bounds, is_place
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
 MAX_LEAVES = 2_000
@@ -66,6 +67,8 @@ class Tracer:
     server: str = ""
     is_reading: bool = False
     """True when the tool only reads, so that links lent for reading count."""
+    bounds: Bounds = NONE
+    """What may be used of what the user told the agent to follow."""
     room: int = MAX_TEXT
     """Characters of this action that may still be compared."""
     leaves_left: int = MAX_LEAVES
@@ -221,7 +224,7 @@ class Tracer:
             return Source("user", "the user's request")
         if 2 <= len(value) <= 5 and value.isalpha() and value.isupper() and self.index.has_initials(value):
             return COMPOSED
-        return self._find(f"w:{plain_key(value)}") or self._listed(value, name) or self._unknown(value)
+        return self._find(f"w:{plain_key(value)}") or self._listed(value, name) or self._place(value, name) or self._unknown(value)
 
     def _typed(self, found: forms.Found, name: str) -> Source | None:
         if found.kind == "amount" and is_identifier(name) and " " not in found.keys[0]:
@@ -304,8 +307,16 @@ class Tracer:
             return None
         return max(known, key=lambda source: len(SAFE) if source.origin not in SAFE else _order(source))
 
+    def _place(self, value: str, name: str) -> Source | None:
+        """A place that what the user told the agent to follow names."""
+        if not self.bounds.has_when_and_where or not is_place(name):
+            return None
+        number = self.index.told.find(value)
+        return None if number is None else self.index.sources[number]
+
     def _find(self, key: str) -> Source | None:
-        return self.index.find(key) or self.directories.get(key)
+        found = self.index.find(key) or self.directories.get(key)
+        return self.index.find(f"{TOLD}{key}") if found is None and self.bounds.admits(key) else found
 
     def _unknown(self, value: str) -> Source:
         return self._copied(value) or self._nowhere()

@@ -22,7 +22,7 @@ _TODAY = {
     "mañana": 1,
     "domani": 1,
 }
-_WEEKDAYS = {
+WEEKDAYS = {
     name: number
     for number, names in enumerate(
         (
@@ -145,6 +145,6 @@ def _days(words: list[str], today: date) -> list[str]:
     """Return the days meant by `tomorrow` and by weekdays, seen from today."""
     found = [today]
     found += [today + timedelta(days=_TODAY[word]) for word in words if word in _TODAY]
-    found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7) for word in words if word in _WEEKDAYS]
-    found += [today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7 + 7) for word in words if word in _WEEKDAYS]
+    found += [today + timedelta(days=(WEEKDAYS[word] - today.weekday()) % 7) for word in words if word in WEEKDAYS]
+    found += [today + timedelta(days=(WEEKDAYS[word] - today.weekday()) % 7 + 7) for word in words if word in WEEKDAYS]
     return [f"d:{day.isoformat()}" for day in found]
