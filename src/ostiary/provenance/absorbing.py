@@ -20,8 +20,9 @@ from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tables import host_of, is_new, is_table, row, slug_of
 from ostiary.provenance.told import TOLD
+from ostiary.provenance.told import BACK, PAYERS, TOLD
 from ostiary.provenance.tracing import numbered, plain_key
-from ostiary.provenance.words import fold, parts, tokens
+from ostiary.provenance.words import fold, parts, shares_stem, tokens
 
 MAX_DEPTH = 64
 
@@ -104,6 +105,8 @@ class Absorber:
     keys: set[str] = field(default_factory=set)
     has_somebodys: bool = False
     """True once a text was found that nobody vouches for."""
+    is_whole: bool = False
+    """True when the agent chose nothing of what was read."""
     nodes: int = 0
     listed: list[str] = field(default_factory=list)
     """Keys of directory values, until they are trusted together."""
@@ -156,6 +159,8 @@ class Absorber:
         if is_pointed and not any(named) and len(taken) <= MAX_POINTED:
             pointed = frozenset(range(len(taken)))
         is_listed = not self.fields.noun or (not any(named) and self.index.speaks_of(self.fields.noun))
+        if self.is_whole and self.index.request.returned:
+            self._give_back(taken)
         told = self._told(taken) if self.index.told.words else NOTHING_TOLD
         for number, (own, nested) in enumerate(taken):
             self._learn(own, named=named[number], is_listed=is_listed)
@@ -196,7 +201,16 @@ class Absorber:
         if self.sought is Sought.BY_VALUE or len(taken) == 1:
             return frozenset(range(len(taken)))
         holding = [number for number, (own, _) in enumerate(taken) if any(self._holds(value) for value, _ in own)]
+        if len(holding) > 1:
+            holding = [number for number in holding if any(self._resembles(value, step) for value, step in taken[number][0])]
         return frozenset(holding) if len(holding) == 1 else NOBODY
+
+    def _resembles(self, value: Any, step: Step) -> bool:
+        """Say whether a vouched name has a word of the same stem as one that was searched for."""
+        if not step.is_attested or not is_naming(step.name) or not isinstance(value, str) or len(value) > MAX_SHAPED:
+            return False
+        words = [fold(word) for word in tokens(value)]
+        return any(shares_stem(word, one) for word in words for phrase in self.phrases for one in phrase.split())
 
     def _holds(self, value: Any) -> bool:
         return isinstance(value, str) and any(phrase in fold(value[:1_024]) for phrase in self.phrases)
@@ -323,9 +337,24 @@ class Absorber:
             if step.is_attested and measures and not step.is_listed and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
+    def _give_back(self, taken: Taken) -> None:
+        """Note who paid the amount the user wants to give back, when one record alone has it; it is for paying that back only."""
+        for amount in self.index.request.returned:
+            paid = [own for own, _ in taken if any(self._is_amount(value, step, amount) for value, step in own)]
+            for value, step in paid[0] if len(paid) == 1 else ():
+                if step.is_attested and not step.is_listed and not PAYERS.isdisjoint(parts(step.name)):
+                    self.index.trust([f"{BACK}{key}" for key in keys_of(value, step.name, self.server)], self.attested_source)
+
+    @staticmethod
+    def _is_amount(value: Any, step: Step, amount: str) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and not is_identifier(step.name)
+        return is_number and step.is_attested and forms.number_key(value) == amount
+
     def _told(self, taken: Taken) -> dict[int, int]:
         """Return the records that alone have the name by which what the user said to follow speaks of a file, each with who said so."""
-        names = [{plain_key(value): source for value, step in own if (source := self._spoken_of(value, step)) is not None} for own, _ in taken]
+        names = [
+            {plain_key(value): source for value, step in own if (source := self._spoken_of(value, step)) is not None} for own, _ in taken
+        ]
         shared = Counter(name for found in names for name in found)
         return {at: source for at, found in enumerate(names) for name, source in found.items() if shared[name] == 1}
 

@@ -33,6 +33,35 @@ _OTHERS = (
     "декабря декабрь grudnia grudzień aralık ديسمبر दिसंबर दिसम्बर decembrie",
 )
 MONTHS |= {name: number for number, names in enumerate(_OTHERS, 1) for name in names.split()}
+TODAY = {
+    "today": 0,
+    "tonight": 0,
+    "tomorrow": 1,
+    "yesterday": -1,
+    "heute": 0,
+    "morgen": 1,
+    "gestern": -1,
+    "demain": 1,
+    "mañana": 1,
+    "domani": 1,
+}
+"""Words for days, counted from today."""
+WEEKDAYS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "monday montag lundi lunes lunedì",
+            "tuesday dienstag mardi martes martedì",
+            "wednesday mittwoch mercredi miércoles mercoledì",
+            "thursday donnerstag jeudi jueves giovedì",
+            "friday freitag vendredi viernes venerdì",
+            "saturday samstag samedi sábado sabato",
+            "sunday sonntag dimanche domingo domenica",
+        )
+    )
+    for name in names.split()
+}
+"""Days of the week, Monday 0."""
 _MONTH = "(?:" + "|".join(sorted(MONTHS, key=len, reverse=True)) + ")"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:Z|\s?UTC|[+-]\d{2}:?\d{2})?"
 

@@ -14,9 +14,10 @@ from ostiary.provenance import absorbing, answers, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.directories import Directories
 from ostiary.provenance.fields import fields_of
-from ostiary.provenance.following import bounds, follow
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
+from ostiary.provenance.following import bounds, follow
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
+from ostiary.provenance.leeway import left_open
 from ostiary.provenance.lending import lend
 from ostiary.provenance.meaning import Meanings
 from ostiary.provenance.profile import is_naming
@@ -63,7 +64,8 @@ class Provenance:
             flow.years,
             server,
             is_reading=profile.confirmed and profile.effect == "read",
-            bounds=bounds(flow, tool.name, profile) if tool is not None else NONE,
+            is_confirmed=tool is not None and profile.confirmed,
+            bounds=bounds(flow, tool.name, profile, action.arguments) if tool is not None else NONE,
         )
         origins: dict[str, str] = {}
         control: dict[str, str] = {}
@@ -94,6 +96,7 @@ class Provenance:
             and not is_asked(tool.name, flow.index.request.deeds | flow.deeds)
             and not (control.keys() <= profile.payload and only_spends(tool.name) and not profile.control)
         ):
+        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds | flow.deeds):
             _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
@@ -244,6 +247,8 @@ class Provenance:
             index.source("attested", action.name),
             index.source("directory", action.name),
             *narrowing.look(index, passage.origins, action, profile, rules),
+            *narrowing.look(index, passage.origins, action, profile),
+            is_whole=narrowing.is_whole(passage.origins, action),
         )
         for tree, is_tree in answers.trees(content):
             if is_tree:
@@ -309,9 +314,13 @@ def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict
     given = action.arguments
     beside = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
     for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, beside))):
+    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources))):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)
+    if tracer.is_confirmed and (day := left_open(action.name.rpartition("/")[2], given, origins, control, tracer.index)):
+        control[day] = origins[day] = "derived"
+        sources.pop(day, None)
 
 
 def _doubt(tool: str, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:

@@ -5,8 +5,6 @@ deed the user spoke of; and the user's own things it names, for a reversible dee
 goes to, an address, an account, a link or a sum.
 """
 
-# ruff: noqa: SIM905 - word lists read best as text
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +15,12 @@ from typing import Any
 from ostiary.core.action import Action, Origins
 from ostiary.core.registry import Profile
 from ostiary.provenance import answers, forms
+from ostiary.provenance.dates import WEEKDAYS
 from ostiary.provenance.fields import Fields, is_code
 from ostiary.provenance.flow import Flow
 from ostiary.provenance.profile import is_naming
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.told import NONE, TOLD, WHEN, Bounds
-from ostiary.provenance.users_words import WEEKDAYS
 from ostiary.provenance.words import fold, parts
 
 MAX_RECORDS = 64
@@ -37,9 +35,13 @@ _NEAR = 24
 """Characters around a day of the month in which its weekday stands."""
 
 
-def bounds(flow: Flow, name: str, profile: Profile) -> Bounds:
-    """Return what a call of this tool may use of what the user said to follow."""
-    if not flow.index.request.follows or not profile.confirmed or profile.effect != "reversible":
+def bounds(flow: Flow, name: str, profile: Profile, arguments: Mapping[str, Any]) -> Bounds:
+    """Return what a call of this tool may use of what the user said to follow, and wants to give back."""
+    if not profile.confirmed:
+        return NONE
+    if flow.index.request.gives_back(arguments):
+        return Bounds(gives_back=True)
+    if not flow.index.request.follows or profile.effect != "reversible":
         return NONE
     head, *others = parts(name) or [""]
     is_spoken_of = flow.index.echoes(head) and any(flow.index.echoes(word) for word in others)
@@ -63,9 +65,7 @@ class Meant:
                 written.append(value)
             elif "@" in value and forms.is_mail(value):
                 addresses.add(fold(value))
-            elif is_naming(step.name) and " " in value.strip() and self.index.said(value):
-                is_named = True
-            elif (step.is_file or is_code(value)) and self.index.said(value):
+            elif ((is_naming(step.name) and " " in value.strip()) or step.is_file or is_code(value)) and self.index.said(value):
                 is_named = True
         self.voices.append((frozenset(addresses), is_named, "\n".join(written)))
 

@@ -100,6 +100,11 @@ def _texts(value: Any) -> list[str]:
     return found if not pending else [""]
 
 
+def is_whole(origins: Origins, action: Action) -> bool:
+    """Say whether the agent chose nothing of what a read finds: each argument is left empty or the user's."""
+    return all(value in EMPTY or origins.arguments.get(name) == "user" for name, value in action.arguments.items())
+
+
 def _narrowed(name: str, value: Any) -> Width:
     if is_identifier(name) or is_code(value):
         return Width.AIMED

@@ -3,12 +3,16 @@
 # ruff: noqa: SIM905 - word lists read best as text
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ostiary.provenance import forms
 from ostiary.provenance.asked import deeds_in
+from ostiary.provenance.dates import TODAY, WEEKDAYS
+from ostiary.provenance.profile import is_identifier
 from ostiary.provenance.words import fold, parts
 
 MAX_RECIPES = 16
@@ -69,14 +73,29 @@ _PLACE = re.compile(r"\b(?:on|in|at|from|under|auf|aus|unter|sur|dans|en)\b", re
 _PAUSE = re.compile(r"[,;]|\b(?:and|then|und|dann|et|puis|y)\b", re.IGNORECASE)
 _LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artikel|seiten?|liens?|enlaces?|artículos?)\b", re.IGNORECASE)
 _FOLLOWS = re.compile(
-    r"\b(?:accordingly|according to|as (?:\w+ )?(?:described|specified|stated|instructed|requested|listed|mentioned|outlined)|instructions?|"
+    r"\b(?:accordingly|according to|as (?:\w+ )?(?:described|specified|stated|instructed|requested|listed|mentioned|outlined)|(?:follow|per|obey)\w* (?:[\w'-]+ ){0,3}instructions?|"
     r"(?:described|specified|stated|listed|mentioned|requested|outlined) (?:in|by|on|there)|based on|"
     r"(?:do|does|follow|as) (?:what|everything|all)\b.{0,40}\bsays?|entsprechend|gemäß|laut|anweisung(?:en)?|auf grundlage|"
-    r"(?:beschrieben|angegeben|genannt|erwähnt)\w*|selon|conformément|d'après|instructions|mentionné\w*|indiqué\w*|según|de acuerdo con|"
+    r"(?:beschrieben|angegeben|genannt|erwähnt)\w*|selon|conformément|d'après|(?:suivr?e?|suis|suivez) (?:\w+ )?instructions|mentionné\w*|indiqué\w*|según|de acuerdo con|"
     r"instrucciones|mencionad\w+|indicad\w+|secondo|in base a|istruzioni|indicat\w+)(?!\w)|に従って|の指示|に基づいて|記載",
     re.IGNORECASE,
 )
 """How people say that something is to be done as it is written somewhere."""
+_RETURNS = re.compile(
+    r"\b(?:refund|reimburs|return|(?:pay|give|send|transfer)\b.{0,40}\bback\b|erstatt|zurück|rembours|rendre|rends|reembols|devuelv|devolv|"
+    r"rimbors|restitui)|返金|払い戻|返し",
+    re.IGNORECASE,
+)
+_RECEIVED = re.compile(
+    r"\b(?:got|received|(?:sent|paid|gave|transferred|overpaid) (?:to )?(?:me|us)|bekommen|erhalten|gekriegt|reçus?|recibí|recibido|ricevut[oi])"
+    r"(?!\w)|もらった|受け取った",
+    re.IGNORECASE,
+)
+_CALENDAR = re.compile(
+    r"\b(?:days?|weeks?|weekends?|months?|years?|quarters?|dates?|deadline|soon|asap|immediately|now|next|last|tag\w*|woche\w*|monat\w*|jahr\w*|"
+    r"datum|sofort|jours?|semaines?|mois|années?|demain|día|días|semanas?|mes|meses|años?|fecha|giorn\w|settiman\w|mes\w|ann\w|data)\b|[日週月年]",
+    re.IGNORECASE,
+)
 _WORDS = re.compile(r"[^\s,.;:!?()\"“”„«»\x00]+")
 _SENTENCE = re.compile(r"[.!?]\s|\x00")
 
@@ -112,6 +131,10 @@ class Request:
     speaks_of_links: bool = False
     """True when the user spoke of pages, articles or links, so that those found where the user looks may be read."""
 
+    returned: set[str] = field(default_factory=set)
+    """Amounts the user got from somebody and wants to give back: `refund the 10.00 I got from Ann`."""
+    has_day: bool = False
+    """True when the user said anything of a day, so that no day is left open."""
     follows: bool = False
     """True when the user told the agent to do as something says that the user named."""
 
@@ -129,13 +152,24 @@ class Request:
             self.factors.append(Decimal("0.5"))
         self.speaks_of_links = self.speaks_of_links or _LINKS.search(text) is not None
         self.follows = self.follows or _FOLLOWS.search(text) is not None
+        self.returned.update(_returned(text))
         words = set(_WORDS.findall(fold(text)))
         words |= {part for word in words if "-" in word for part in word.split("-")}
+        self.has_day = self.has_day or _says_a_day(text, words)
         self.deeds |= deeds_in(text, words)
         self.extremes += [meant for word, meant in _EXTREMES.items() if word in words]
         self.prefixes += [fold(prefix).rstrip(".:!?") for prefix in _PREFIX.findall(text)]
         for recipes in (self.minutes, self.days, self.factors, self.extremes, self.prefixes):
             del recipes[MAX_RECIPES:]
+
+    def gives_back(self, arguments: Mapping[str, Any]) -> bool:
+        """Say whether each amount of an action is one that the user wants to give back."""
+        if not self.returned:
+            return False
+        found = {forms.number_key(value) for name, value in arguments.items() if _is_amount(name, value)}
+        written = (forms.whole(value) for value in arguments.values() if isinstance(value, str))
+        found |= {value.keys[-1][2:] for value in written if value is not None and value.kind == "amount"}
+        return bool(found) and found <= self.returned
 
     def last(self, minutes: int) -> None:
         """Add how long an object the user named lasts."""
@@ -166,6 +200,22 @@ def wanted_from(text: str, source: str) -> list[str]:
     return found
 
 
+def _says_a_day(text: str, words: AbstractSet[str]) -> bool:
+    if _CALENDAR.search(text) is not None or not words.isdisjoint(TODAY) or not words.isdisjoint(WEEKDAYS):
+        return True
+    return any(found.kind == "date" for found in forms.scan(text))
+
+
+def _returned(text: str) -> list[str]:
+    """Return the amounts the user got and wants to give back: the one amount of a sentence that says both."""
+    found: list[str] = []
+    for sentence in _SENTENCE.split(text) if _RETURNS.search(text) is not None else ():
+        if _RETURNS.search(sentence) is not None and _RECEIVED.search(sentence) is not None:
+            amounts = {value.keys[-1][2:] for value in forms.scan(sentence) if value.kind == "amount"}
+            found += amounts if len(amounts) == 1 else ()
+    return found[:MAX_RECIPES]
+
+
 def extreme(records: Sequence[Sequence[tuple[str, Any]]], is_most: bool, names: frozenset[str]) -> int | None:
     """Return which record alone has the most (or least) in the field of such a name, if all have it."""
     columns: dict[str, list[Any]] = {}
@@ -178,6 +228,10 @@ def extreme(records: Sequence[Sequence[tuple[str, Any]]], is_most: bool, names: 
             edge = max(values) if is_most else min(values)
             return values.index(edge) if values.count(edge) == 1 else None
     return None
+
+
+def _is_amount(name: str, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not is_identifier(name)
 
 
 def _is_ordered(value: Any) -> bool:

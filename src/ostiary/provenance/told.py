@@ -8,8 +8,17 @@ from ostiary.provenance.words import fold, is_recognisable, parts, tokens
 
 TOLD = "o:"
 """Before the key of a value that only what the user said to follow holds."""
+BACK = "b:"
+"""Before the key of who paid the user what the user wants to give back."""
 WHEN = frozenset(("d:", "D:", "h:"))
 """How keys of days and hours begin."""
+PAYERS = frozenset(
+    (
+        "sender from payer debtor remitter absender zahler auftraggeber von expéditeur expediteur payeur ordonnateur remitente pagador "
+        "ordenante mittente pagatore ordinante"
+    ).split()
+)
+"""Words for who paid, in names of fields."""
 _PLACES = frozenset(
     (
         "location place venue room street city town zip postcode postal country address building floor ort raum straße strasse stadt plz "
@@ -32,9 +41,14 @@ class Bounds:
     has_own: bool = False
     """Numbers of the user's own things: the deed can be undone, and stays inside."""
 
+    gives_back: bool = False
+    """Who paid the user: the action pays what the user wants to give back, and nothing else."""
+
     def admits(self, key: str) -> bool:
         """Say whether a value of this key may be used, when it is known from there alone."""
-        return self.has_when_and_where if key[:2] in WHEN else self.has_own and (key[:1] == "#" or key[:2] == "w:")
+        if key[:2] in WHEN:
+            return self.has_when_and_where
+        return self.gives_back or (self.has_own and (key[:1] == "#" or key[:2] == "w:"))
 
 
 NONE = Bounds()

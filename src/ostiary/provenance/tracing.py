@@ -14,7 +14,7 @@ from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
 from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_money, is_payload
 from ostiary.provenance.store import Source, ValueIndex
-from ostiary.provenance.told import NONE, TOLD, Bounds, is_place
+from ostiary.provenance.told import BACK, NONE, TOLD, Bounds, is_place
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
 MAX_LEAVES = 2_000
@@ -67,6 +67,8 @@ class Tracer:
     server: str = ""
     is_reading: bool = False
     """True when the tool only reads, so that links lent for reading count."""
+    is_confirmed: bool = False
+    """True when an operator confirmed what the tool's arguments mean."""
     bounds: Bounds = NONE
     """What may be used of what the user told the agent to follow."""
     room: int = MAX_TEXT
@@ -316,7 +318,9 @@ class Tracer:
 
     def _find(self, key: str) -> Source | None:
         found = self.index.find(key) or self.directories.get(key)
-        return self.index.find(f"{TOLD}{key}") if found is None and self.bounds.admits(key) else found
+        if found is None and self.bounds is not NONE:
+            return self.index.find(f"{BACK if self.bounds.gives_back else TOLD}{key}") if self.bounds.admits(key) else None
+        return found
 
     def _unknown(self, value: str) -> Source:
         return self._copied(value) or self._nowhere()

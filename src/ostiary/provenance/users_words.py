@@ -7,36 +7,10 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
 from ostiary.provenance import forms
+from ostiary.provenance.dates import TODAY, WEEKDAYS
 from ostiary.provenance.store import GUESS, MAX_WORDS, USER, ValueIndex
 from ostiary.provenance.words import STOP, fold, plain_digits, tokens, visible
 
-_TODAY = {
-    "today": 0,
-    "tonight": 0,
-    "tomorrow": 1,
-    "yesterday": -1,
-    "heute": 0,
-    "morgen": 1,
-    "gestern": -1,
-    "demain": 1,
-    "mañana": 1,
-    "domani": 1,
-}
-WEEKDAYS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "monday montag lundi lunes lunedì",
-            "tuesday dienstag mardi martes martedì",
-            "wednesday mittwoch mercredi miércoles mercoledì",
-            "thursday donnerstag jeudi jueves giovedì",
-            "friday freitag vendredi viernes venerdì",
-            "saturday samstag samedi sábado sabato",
-            "sunday sonntag dimanche domingo domenica",
-        )
-    )
-    for name in names.split()
-}
 _NUMBERS = {
     word: number
     for number, words in enumerate(
@@ -144,7 +118,7 @@ def _next(text: str, today: date) -> list[str]:
 def _days(words: list[str], today: date) -> list[str]:
     """Return the days meant by `tomorrow` and by weekdays, seen from today."""
     found = [today]
-    found += [today + timedelta(days=_TODAY[word]) for word in words if word in _TODAY]
+    found += [today + timedelta(days=TODAY[word]) for word in words if word in TODAY]
     found += [today + timedelta(days=(WEEKDAYS[word] - today.weekday()) % 7) for word in words if word in WEEKDAYS]
     found += [today + timedelta(days=(WEEKDAYS[word] - today.weekday()) % 7 + 7) for word in words if word in WEEKDAYS]
     return [f"d:{day.isoformat()}" for day in found]

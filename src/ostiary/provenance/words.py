@@ -109,6 +109,12 @@ def is_recognisable(words: list[str]) -> bool:
     return any(word not in STOP and (len(word) > 1 or not word.isascii()) and any(map(str.isalnum, word)) for word in words)
 
 
+def shares_stem(one: str, other: str) -> bool:
+    """Say whether two folded words begin alike for at least four letters, and for more than half of each: `dental`, `dentist`."""
+    size = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return size >= 4 and 2 * size > max(len(one), len(other)) and one[:size].isalpha()
+
+
 def parts(name: str) -> list[str]:
     """Return the words of an identifier, from camelCase, snake_case, kebab-case or dotted, lower case."""
     if name.isascii():
