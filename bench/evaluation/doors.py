@@ -46,7 +46,6 @@ class HereDoor:
         stopped = "" if is_allowed(passage) else ", ".join(sorted(passage.origins.unsafe)) or "labels"
         if stopped and says_yes:
             passage = self.gate.ask(tool, call.arguments, approved=True)
-            self.gate.endorse(passage)
         if not is_allowed(passage):
             return Made(None, stopped)
         answer, _ = self.suite.run(self.world, call)

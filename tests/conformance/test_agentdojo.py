@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-ALONE, WITH_A_HUMAN = 0.75, 1.0
+ALONE, WITH_A_HUMAN = 0.85, 1.0
 """Floors under the share of honest tasks; docs/reference/evaluation.md has what is reached."""
-ASKS, ASKED = 0.30, 0.25
+ASKS, ASKED = 0.20, 0.15
 """Most questions a task, and the share of tasks that ask."""
 
 
