@@ -90,6 +90,13 @@ def test_nobody_else_and_nothing_more_is_paid_back(made: World, rest: dict[str, 
     assert payee(made, **rest) not in SAFE
 
 
+def test_sums_inside_are_sums_too() -> None:
+    """R-K1: ten on the outside, nine hundred within."""
+    made = paid(row(1, ANN, 10))
+    origins = made.trace("bank/record_gift", recipient=ANN, amount=10, splits=[{"recipient": ANN, "amount": 900}])
+    assert origins.arguments["recipient"] not in SAFE
+
+
 def test_a_bill_for_the_same_amount_is_no_payment() -> None:
     """R-K1: anybody's text with the amount and an account is anybody's text."""
     made = world(BACK)

@@ -65,7 +65,9 @@ class Meant:
                 written.append(value)
             elif "@" in value and forms.is_mail(value):
                 addresses.add(fold(value))
-            elif ((is_naming(step.name) and " " in value.strip()) or step.is_file or is_code(value)) and self.index.said(value):
+            elif (
+                (is_naming(step.name) and " " in value.strip()) or step.is_file or (is_code(value) and not value.isdigit())
+            ) and self.index.said(value):
                 is_named = True
         self.voices.append((frozenset(addresses), is_named, "\n".join(written)))
 
@@ -75,7 +77,7 @@ class Meant:
         people = {one for one, _ in named}
         if len(people) != 1 or (not named[0][0] and len(named) > 1):
             return []
-        return [text for one, is_named, text in self.voices if is_named or (one and one in people)]
+        return [text for one, is_named, text in self.voices if is_named or (len(one) > 1 and one in people)]
 
     def _scalars(self, record: Any) -> Iterator[tuple[str, Any]]:
         if not isinstance(record, Mapping):

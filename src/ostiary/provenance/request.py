@@ -75,7 +75,8 @@ _LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artike
 _FOLLOWS = re.compile(
     r"\b(?:accordingly|according to|as (?:\w+ )?(?:described|specified|stated|instructed|requested|listed|mentioned|outlined)|(?:follow|per|obey)\w* (?:[\w'-]+ ){0,3}instructions?|"
     r"(?:described|specified|stated|listed|mentioned|requested|outlined) (?:in|by|on|there)|based on|"
-    r"(?:do|does|follow|as) (?:what|everything|all)\b.{0,40}\bsays?|entsprechend|gemäß|laut|anweisung(?:en)?|auf grundlage|"
+    r"(?:do|does|follow|as|like)\b[^.!?]{1,48}\b(?:says?|asks?|describes?|specifies|tells?)|per (?:the|her|his|their|my|our)|details? (?:are|is|in|from)|"
+    r"steht|stehen|entsprechend|gemäß|laut|anweisung(?:en)?|auf grundlage|"
     r"(?:beschrieben|angegeben|genannt|erwähnt)\w*|selon|conformément|d'après|(?:suivr?e?|suis|suivez) (?:\w+ )?instructions|mentionné\w*|indiqué\w*|según|de acuerdo con|"
     r"instrucciones|mencionad\w+|indicad\w+|secondo|in base a|istruzioni|indicat\w+)(?!\w)|に従って|の指示|に基づいて|記載",
     re.IGNORECASE,
@@ -164,7 +165,7 @@ class Request:
 
     def gives_back(self, arguments: Mapping[str, Any]) -> bool:
         """Say whether each amount of an action is one that the user wants to give back."""
-        if not self.returned:
+        if not self.returned or any(isinstance(value, dict | list) and value for value in arguments.values()):
             return False
         found = {forms.number_key(value) for name, value in arguments.items() if _is_amount(name, value)}
         written = (forms.whole(value) for value in arguments.values() if isinstance(value, str))

@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass, field
 
+from ostiary.provenance import forms
 from ostiary.provenance.words import fold, is_recognisable, parts, tokens
 
 TOLD = "o:"
@@ -28,6 +29,10 @@ _PLACES = frozenset(
 )
 _FILLING = frozenset("new name line number code event meeting neue neuer neues nouveau nouvelle nuevo nueva nuovo nuova 1 2 3".split())
 
+MAX_NAME = 96
+"""Longest name of a place, in characters."""
+MAX_CODE = 12
+"""Longest word of it that has digits or signs in it."""
 MAX_WORDS = 16_384
 """Characters of all texts together that are remembered; of what comes after nothing is lent."""
 
@@ -58,6 +63,13 @@ def is_place(name: str) -> bool:
     """Say whether an argument only says where something is or takes place: no mailbox, no host, no parcel."""
     words = set(parts(name))
     return bool(words & _PLACES) and words <= _PLACES | _FILLING
+
+
+def is_place_name(value: str) -> bool:
+    """Say whether a text may be where something is on earth: no link, no host, no long code that could be a wallet."""
+    if len(value) > MAX_NAME or any(sign in value for sign in "/\\@") or forms.domains(value):
+        return False
+    return all(len(word) <= MAX_CODE or word.isalpha() for word in value.replace("-", " ").split())
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
 from ostiary.provenance.profile import decides, is_count, is_field, is_identifier, is_money, is_payload
 from ostiary.provenance.store import Source, ValueIndex
-from ostiary.provenance.told import BACK, NONE, TOLD, Bounds, is_place
+from ostiary.provenance.told import BACK, NONE, TOLD, Bounds, is_place, is_place_name
 from ostiary.provenance.words import STOP, fold, loose_tokens, parts
 
 MAX_LEAVES = 2_000
@@ -311,7 +311,7 @@ class Tracer:
 
     def _place(self, value: str, name: str) -> Source | None:
         """A place that what the user told the agent to follow names."""
-        if not self.bounds.has_when_and_where or not is_place(name):
+        if not self.bounds.has_when_and_where or not is_place(name) or not is_place_name(value):
             return None
         number = self.index.told.find(value)
         return None if number is None else self.index.sources[number]
