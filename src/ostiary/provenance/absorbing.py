@@ -11,17 +11,16 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from ostiary.provenance import forms
+from ostiary.provenance import forms, telling
 from ostiary.provenance.answers import MAX_NODES
 from ostiary.provenance.asked import choice_of
-from ostiary.provenance.fields import MAX_SHAPED, Fields, Sought, Step, Width, is_code, is_shaped
+from ostiary.provenance.fields import MAX_SHAPED, Fields, Own, Sought, Step, Taken, Width, is_code, is_shaped
+from ostiary.provenance.keys import keys_of
 from ostiary.provenance.profile import is_identifier, is_naming
 from ostiary.provenance.request import extreme
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tables import host_of, is_new, is_table, row, slug_of
-from ostiary.provenance.told import TOLD
-from ostiary.provenance.told import BACK, PAYERS, TOLD
-from ostiary.provenance.tracing import numbered, plain_key
+from ostiary.provenance.tracing import plain_key
 from ostiary.provenance.words import fold, parts, shares_stem, tokens
 
 MAX_DEPTH = 64
@@ -72,13 +71,8 @@ POINTERS = (HINT, SHAPE)
 MAX_POINTED = 64
 """Records of one answer the user can have pointed at together."""
 NOTHING: frozenset[str] = frozenset()
-NOTHING_TOLD: dict[int, int] = {}
 DIGITS = frozenset("+0123456789")
 NO_STEPS: dict[str, Step] = {}
-Own = list[tuple[Any, Step]]
-"""The scalars of one record; those of a list in it have a step named as the list."""
-Taken = list[tuple[Own, list[tuple[list[Any], Step]]]]
-"""The records of one list, each with the lists inside it."""
 
 
 @dataclass(slots=True)
@@ -159,16 +153,13 @@ class Absorber:
         if is_pointed and not any(named) and len(taken) <= MAX_POINTED:
             pointed = frozenset(range(len(taken)))
         is_listed = not self.fields.noun or (not any(named) and self.index.speaks_of(self.fields.noun))
-        if self.is_whole and self.index.request.returned:
-            self._give_back(taken)
-        told = self._told(taken) if self.index.told.words else NOTHING_TOLD
+        if self.index.told.words or self.index.request.returned:
+            telling.note(self.index, taken, self.server, self.attested_source if self.is_whole else None)
         for number, (own, nested) in enumerate(taken):
             self._learn(own, named=named[number], is_listed=is_listed)
             if pointed and number in pointed:
                 self._point(own)
                 self._measure(own)
-            elif number in told:
-                self._tell(own, told[number])
             for inner, where in nested:
                 is_its = named[number] and not (self.is_own and depth == 0)
                 self._records(inner, where, inherited=is_its, depth=depth + 1, is_pointed=number in pointed and not own)
@@ -337,39 +328,6 @@ class Absorber:
             if step.is_attested and measures and not step.is_listed and not isinstance(value, bool):
                 self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
 
-    def _give_back(self, taken: Taken) -> None:
-        """Note who paid the amount the user wants to give back, when one record alone has it; it is for paying that back only."""
-        for amount in self.index.request.returned:
-            paid = [own for own, _ in taken if any(self._is_amount(value, step, amount) for value, step in own)]
-            for value, step in paid[0] if len(paid) == 1 else ():
-                if step.is_attested and not step.is_listed and not PAYERS.isdisjoint(parts(step.name)):
-                    self.index.trust([f"{BACK}{key}" for key in keys_of(value, step.name, self.server)], self.attested_source)
-
-    @staticmethod
-    def _is_amount(value: Any, step: Step, amount: str) -> bool:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and not is_identifier(step.name)
-        return is_number and step.is_attested and forms.number_key(value) == amount
-
-    def _told(self, taken: Taken) -> dict[int, int]:
-        """Return the records that alone have the name by which what the user said to follow speaks of a file, each with who said so."""
-        names = [
-            {plain_key(value): source for value, step in own if (source := self._spoken_of(value, step)) is not None} for own, _ in taken
-        ]
-        shared = Counter(name for found in names for name in found)
-        return {at: source for at, found in enumerate(names) for name, source in found.items() if shared[name] == 1}
-
-    def _spoken_of(self, value: Any, step: Step) -> int | None:
-        """Return the source that names a file by its vouched name, or a thing by its code."""
-        if not isinstance(value, str) or not step.is_attested or len(value) > MAX_SHAPED:
-            return None
-        return self.index.told.find(value) if is_code(value) or (step.is_file and "." in value) else None
-
-    def _tell(self, own: Own, source: int) -> None:
-        """Note the numbers of a thing of the user's that is spoken of there."""
-        for value, step in own:
-            if step.is_attested and is_identifier(step.name) and not step.is_listed:
-                self.index.trust([f"{TOLD}{key}" for key in keys_of(value, step.name, self.server)], source)
-
     def _measure(self, own: Own) -> None:
         """Note how long a named object lasts, from its first two moments, so that moving it keeps its length."""
         moments = [moment for value, step in own if step.is_attested and (moment := _moment(value)) is not None]
@@ -418,28 +376,3 @@ def _moment(value: Any) -> datetime | None:
         return datetime.fromisoformat(value).replace(tzinfo=None)
     except ValueError:
         return None
-
-
-def keys_of(value: Any, name: str, server: str) -> list[str]:
-    """Return the keys under which a vouched value is known."""
-    if type(value) is not str:
-        if not isinstance(value, int | float):
-            return []
-        key = forms.number_key(value)
-        return numbered(key, name, server) if is_identifier(name) else [f"n:{key}"]
-    if not value or len(value) > forms.MAX_VALUE:
-        return []
-    if "@" in value and forms.is_mail(value):
-        return [f"e:{fold(value)}"]
-    keys = [f"w:{plain_key(value)}"]
-    found = forms.whole(value)
-    if found is None or not found.keys:
-        return keys
-    if found.kind == "amount" and is_identifier(name):
-        return numbered(found.keys[0][2:], name, server)
-    if found.kind in {"mail", "url", "amount", "iban"}:
-        keys = []
-    if found.kind == "date" and "T" in found.keys[0]:
-        day, _, at = found.keys[0][2:].partition("T")
-        keys += [f"d:{day}", f"h:{at}"]
-    return [*found.keys, *keys]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ostiary.core.registry import Registry
-from ostiary.provenance import absorbing
+from ostiary.provenance.keys import keys_of
 from ostiary.provenance.store import Source, shorten
 from ostiary.provenance.tracing import plain_key
 
@@ -16,9 +16,9 @@ def keys_of_values(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _keys(value: str) -> list[str]:
-    found = absorbing.keys_of(value, "", "")
+    found = keys_of(value, "", "")
     if any(key[:2] == "n:" for key in found):
-        return [f"#:{key[2:]}" for key in absorbing.keys_of(value, "", "") if key[:2] == "n:" and key[2:].isdigit()]
+        return [f"#:{key[2:]}" for key in keys_of(value, "", "") if key[:2] == "n:" and key[2:].isdigit()]
     return found or [f"w:{plain_key(value)}"]
 
 

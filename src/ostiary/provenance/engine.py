@@ -16,6 +16,7 @@ from ostiary.provenance.directories import Directories
 from ostiary.provenance.fields import fields_of
 from ostiary.provenance.flow import Flow, Lent, packed, snapshot, unpacked
 from ostiary.provenance.following import bounds, follow
+from ostiary.provenance.keys import keys_of
 from ostiary.provenance.labels import INTEGRITY, SAFE, UNTRUSTED, Label, carried, found, is_trusted, join, worst
 from ostiary.provenance.leeway import left_open
 from ostiary.provenance.lending import lend
@@ -96,7 +97,6 @@ class Provenance:
             and not is_asked(tool.name, flow.index.request.deeds | flow.deeds)
             and not (control.keys() <= profile.payload and only_spends(tool.name) and not profile.control)
         ):
-        if tool is not None and profile.effect != "read" and not is_asked(tool.name, flow.index.request.deeds | flow.deeds):
             _doubt(tool.name, origins, control, sources)
         return Origins(origins, worst(control.values()), frozenset(sources), frozenset(control), sources)
 
@@ -164,7 +164,7 @@ class Provenance:
         rules = self._meanings.properties(self._source.registry.tools.get(action.name))
         for name in origins.unsafe & action.arguments.keys() & (origins.unsafe if names is None else names):
             for leaf in leaves(name, action.arguments[name], rules.get(name, {})):
-                flow.index.trust(absorbing.keys_of(leaf.value, leaf.name, server), source)
+                flow.index.trust(keys_of(leaf.value, leaf.name, server), source)
         self._changed(session.id)
 
     def declassify(self, session: Session, label: str) -> None:
@@ -247,7 +247,6 @@ class Provenance:
             index.source("attested", action.name),
             index.source("directory", action.name),
             *narrowing.look(index, passage.origins, action, profile, rules),
-            *narrowing.look(index, passage.origins, action, profile),
             is_whole=narrowing.is_whole(passage.origins, action),
         )
         for tree, is_tree in answers.trees(content):
@@ -314,7 +313,6 @@ def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict
     given = action.arguments
     beside = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
     for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, beside))):
-    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources))):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)

@@ -54,6 +54,12 @@ class Step(NamedTuple):
     """True for a name or title, which says what choosing the record does."""
 
 
+Own = list[tuple[Any, Step]]
+"""The scalars of one record; those of a list in it have a step named as the list."""
+Taken = list[tuple[Own, list[tuple[list[Any], Step]]]]
+"""The records of one list, each with the lists inside it."""
+
+
 class Fields:
     """The result fields of a tool that are worth something, as dotted paths.
 

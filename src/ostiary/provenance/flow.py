@@ -7,7 +7,7 @@ from typing import Any
 
 from ostiary.core.errors import Conflict, NotFound
 from ostiary.core.subject import Integrity
-from ostiary.provenance import absorbing
+from ostiary.provenance.keys import keys_of
 from ostiary.provenance.labels import Label
 from ostiary.provenance.store import ValueIndex, pack
 from ostiary.provenance.tracing import plain_key
@@ -117,7 +117,7 @@ def object_keys(value: Any) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return []
     text = str(value)
-    canonical = [key for key in absorbing.keys_of(text, "", "") if key[:2] in {"e:", "u:", "i:"}]
+    canonical = [key for key in keys_of(text, "", "") if key[:2] in {"e:", "u:", "i:"}]
     return [f"w:{plain_key(text)}", *canonical]
 
 

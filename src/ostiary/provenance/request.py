@@ -75,7 +75,7 @@ _LINKS = re.compile(r"\b(?:articles?|links?|web ?sites?|web ?pages?|urls?|artike
 _FOLLOWS = re.compile(
     r"\b(?:accordingly|according to|as (?:\w+ )?(?:described|specified|stated|instructed|requested|listed|mentioned|outlined)|(?:follow|per|obey)\w* (?:[\w'-]+ ){0,3}instructions?|"
     r"(?:described|specified|stated|listed|mentioned|requested|outlined) (?:in|by|on|there)|based on|"
-    r"(?:do|does|follow|as|like)\b[^.!?]{1,48}\b(?:says?|asks?|describes?|specifies|tells?)|per (?:the|her|his|their|my|our)|details? (?:are|is|in|from)|"
+    r"(?:do|does|follow|as|like)\b[^.!?]{1,48}\b(?:says?|asks?|describes?|specifies|tells?)|per (?:the|her|his|their|my|our)|details? (?:are|is) in|"
     r"steht|stehen|entsprechend|gemäß|laut|anweisung(?:en)?|auf grundlage|"
     r"(?:beschrieben|angegeben|genannt|erwähnt)\w*|selon|conformément|d'après|(?:suivr?e?|suis|suivez) (?:\w+ )?instructions|mentionné\w*|indiqué\w*|según|de acuerdo con|"
     r"instrucciones|mencionad\w+|indicad\w+|secondo|in base a|istruzioni|indicat\w+)(?!\w)|に従って|の指示|に基づいて|記載",
