@@ -111,6 +111,13 @@ def test_exit_codes_and_streams(gateway: Outside, command: str, code: int) -> No
         ("session grant nope", "`nope` is not the id of a request"),
         ("approval approve nope", "`nope` is not the id of a held action"),
         ("agent key porter --revoke nope", "`nope` is not the id of an agent's key"),
+        (
+            "agent register x --owner nobody --purpose y",
+            "error: owner of agent `x`: there is no `nobody` in users\nto do: declare or register",
+        ),
+        ("policy rollback nope", "`nope` is no revision: that is 4 to 64 hex digits\nto do: ostiary policy history"),
+        ("policy explain user:alice agent:porter --action vault/lok", "(nearest: `vault/look`)\nto do: ostiary policy schema"),
+        ("secret set x", "standard input holds no value\nto do: "),
         ("policy simulate x", "`ostiary policy simulate` is not in this version\nto do: "),
         ("policy suggest", "`ostiary policy suggest` is not in this version\nto do: "),
         ("up --config nowhere.toml", "cannot be read: No such file or directory\nto do: "),
@@ -175,6 +182,8 @@ def test_what_cannot_be_reached_is_three(gateway: Outside, tmp_path: Path) -> No
     """SURFACE, command line: 3 could not reach; elsewhere it authenticates with `OSTIARY_URL` and `OSTIARY_TOKEN`."""
     assert ostiary("--data", str(tmp_path / "none"), "user", "list").returncode == 3
     assert ostiary("user", "list", extra={"OSTIARY_URL": "http://127.0.0.1:9", "OSTIARY_TOKEN": "x"}).returncode == 3
+    elsewhere = gateway.run("--url", "https://gateway.example:8470", "user", "list")
+    assert (elsewhere.returncode, "set OSTIARY_TOKEN" in elsewhere.stderr) == (2, True), "the key of here is for the gateway of here"
     key = (gateway.data / "operator.key").read_text().strip()
     assert ostiary("user", "list", extra={"OSTIARY_URL": gateway.url, "OSTIARY_TOKEN": key}).returncode == 0
     assert ostiary("user", "list", extra={"OSTIARY_URL": gateway.url, "OSTIARY_TOKEN": "x"}).returncode == 1

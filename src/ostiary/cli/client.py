@@ -57,7 +57,8 @@ class Client:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidConfig(f"`{url}` is not the address of a gateway", remedy="give it as http://host:port or https://host:port")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
+        self._is_here = is_loopback(parts.hostname)
+        if parts.scheme == "http" and not self._is_here:
             raise InvalidConfig(f"`{url}` is plain text beyond this machine, and the key would travel with it", remedy="use https")
         self.url = url.rstrip("/")
         self._parts = parts
@@ -70,7 +71,14 @@ class Client:
         token = os.environ.get("OSTIARY_TOKEN", "")
         elsewhere = place.url or os.environ.get("OSTIARY_URL", "")
         url, ca_file = (elsewhere, os.environ.get("OSTIARY_CA", "")) if elsewhere else _address(place.data)
-        return cls(url, token or _key(place.data), Path(ca_file) if ca_file else None)
+        client = cls(url, token, Path(ca_file) if ca_file else None)
+        if token:
+            return client
+        if elsewhere and not client._is_here:
+            # The key in the data directory is of this machine's gateway: it is not sent to wherever a URL points.
+            raise InvalidConfig(f"there is no key for `{url}`", remedy="set OSTIARY_TOKEN to an operator key of that gateway")
+        client._token = _key(place.data)
+        return client
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the answer to a GET. Raises Answered, Unavailable."""

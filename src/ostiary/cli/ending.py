@@ -48,4 +48,5 @@ def _with_flags(detail: str, arguments: Sequence[str]) -> str:
         typed = next((flag for flag in flags if any(word.partition("=")[0] == flag for word in arguments)), name)
         return f"`{typed}` (in seconds)" if name.endswith("_s") else f"`{typed}`"
 
+    detail = detail.removeprefix("the body: ")
     return re.sub(r"`body\.(?P<name>[a-z_]+)(?:\.[^`]*)?`", flag, detail)

@@ -1,6 +1,7 @@
 """Policies: check, test, apply, list, show, schema, explain, history, rollback."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from ostiary.core.errors import InvalidConfig
 app = App(name="policy", help="Policies, as files.", result_action="return_value")
 
 NO_REASON = "no reason was given"
+REVISION = re.compile(r"[0-9a-f]{4,64}")
 MAX_BYTES = 6 * 1024 * 1024
 Words = Annotated[list[str] | None, Parameter(negative=())]
 
@@ -147,6 +149,8 @@ def history(*, limit: int = 50, out: Out = PLAIN) -> None:
 @app.command
 def rollback(revision: str, *, why: str = NO_REASON, out: Out = PLAIN) -> None:
     """Go back to a kept revision, checked against the schema of now."""
+    if not REVISION.fullmatch(revision):
+        raise InvalidConfig(f"`{revision[:64]}` is no revision: that is 4 to 64 hex digits", remedy="ostiary policy history")
     found = Client.of_place().post("/v1/policies/rollback", {"revision": revision, "why": why})
     out.done(f"policy revision {found['revision'][:12]} decides now", found)
 

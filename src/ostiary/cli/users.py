@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from ostiary.cli.client import Client, segment
 from ostiary.cli.options import PLAIN, Out
-from ostiary.cli.output import say
 from ostiary.cli.registry import Flag, Words, register, registry_app
 from ostiary.core.errors import InvalidConfig
 
@@ -99,6 +98,7 @@ def from_stdin(what: str) -> str:
         raise InvalidConfig(f"the {what} on standard input is over 65536 characters")
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        say(f"the {what} is read from standard input")
-        raise InvalidConfig(f"standard input holds no {what}")
+        raise InvalidConfig(
+            f"standard input holds no {what}", remedy="pipe it in, or type it on a terminal: it is no argument, so that no history keeps it"
+        )
     return text

@@ -72,4 +72,7 @@ def _active_users(registry: Registry) -> set[str]:
 def _must_exist(node: Node, key: str, name: str, *, noun: str, known: set[str], what: str) -> None:
     if name not in known:
         place = node.value.get(key, node) if isinstance(node.value, dict) else node
-        place.refuse(f"{key} of {what}: there is no `{name[:64]}` in {noun}{nearest(name, known)}")
+        place.refuse(
+            f"{key} of {what}: there is no `{name[:64]}` in {noun}{nearest(name, known)}",
+            remedy="declare or register it first, or mend the name",
+        )

@@ -48,7 +48,10 @@ class Case:
         """Return the action. Raises NotFound for a name that no schema has, Invalid when the resource is not clear."""
         shape = schema.actions.get(self.action)
         if shape is None:
-            raise NotFound(f"there is no action `{self.action}`{nearest(self.action, schema.actions)}")
+            raise NotFound(
+                f"there is no action `{self.action}`{nearest(self.action, schema.actions)}",
+                remedy="ostiary policy schema prints all there are",
+            )
         kind, _, name = self.resource.partition("::")
         if not self.resource and shape.is_tool:
             kind, name = "Tool", self.action

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from ostiary.cli import build
 from tests.support.command import command, terminal
 from tests.support.control import PERMIT_OPENING, company
 
@@ -25,6 +27,19 @@ def declaration(folder: Path) -> Path:
     (folder / "policies" / "a.cedar").write_text(PERMIT_OPENING)
     (folder / "prompts" / "bot.md").write_text("pay")
     return folder
+
+
+def test_every_command_that_is_named_exists() -> None:
+    """SURFACE: what a remedy, a help text or a page tells people to type can be typed."""
+    root, app = Path(__file__).parents[3], build()
+    named = re.compile(r"(?:`|to do: |remedy=f?\"|\$ |^|, |\()ostiary ([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+    files = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "src").rglob("*.py")]
+    found = {(noun, verb, file.name) for file in files for noun, verb in named.findall(file.read_text()) if noun != "import"}
+    assert len(found) > 100
+    for noun, verb, file in sorted(found):
+        assert noun in app, (noun, file)
+        below = app[noun]
+        assert not verb or below.default_command is not None or verb in below, (noun, verb, file)
 
 
 async def test_a_declaration_a_session_and_the_record(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
