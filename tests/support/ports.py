@@ -100,6 +100,9 @@ class PlainStream:
 class PlainControls:
     """Controls that star out the word `secret` and refuse the word `forbidden`, in prompts, answers and streams."""
 
+    def look(self, value: Any) -> Any:
+        """Nothing is looked at ahead of time."""
+
     def inspect(self, passage: Passage) -> Refusal | None:
         _, action = passage.acting
         return refuse("content_rejected", "the text was refused") if b"forbidden" in action.encoded_arguments else None

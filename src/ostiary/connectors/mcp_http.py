@@ -9,6 +9,7 @@ import msgspec
 
 from ostiary.connectors.mcp_hello import discovered, initialize, with_meta
 from ostiary.connectors.mcp_stdio import McpStdio
+from ostiary.core.beside import beside
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.ports import HttpAnswer, HttpClient, HttpRequest, Secrets
 from ostiary.core.registry import Server
@@ -161,7 +162,8 @@ class McpHttp:
             if method in {"server/discover", "initialize"} and 400 <= answer.status < 500:
                 return await self._unsure(identifier, answer)
             if kind == "application/json":
-                return self._reply(identifier, await answer.read(MAX_ANSWER))
+                raw = await answer.read(MAX_ANSWER)
+                return await beside(len(raw), self._reply, identifier, raw)
             if answer.status == 200 and kind == "text/event-stream":
                 if not self.is_modern:
                     listener.opened()
@@ -177,7 +179,7 @@ class McpHttp:
             raise UpstreamUnavailable(f"server `{self._server.name}` does not accept our credential ({answer.status})")
         raw = await answer.read(65536)
         try:
-            return self._reply(identifier, raw)
+            return await beside(len(raw), self._reply, identifier, raw)
         except UpstreamUnavailable:
             raise WrongEra(f"server `{self._server.name}` answered {answer.status} to the beginning of MCP") from None
 
@@ -220,7 +222,7 @@ class McpHttp:
     ) -> dict[str, Any] | None:
         async for piece in answer.chunks():
             for data in reader.feed(piece):
-                message = self._message(data)
+                message = await beside(len(data), self._message, data)
                 if message.reply is None:
                     await self._hand(message, listener, questions)
                 elif message.id == identifier:

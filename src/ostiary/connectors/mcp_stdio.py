@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ostiary.connectors.mcp_hello import discovered, initialize, with_meta
+from ostiary.core.beside import beside
 from ostiary.core.errors import InvalidAction, UpstreamUnavailable
 from ostiary.core.registry import Server
 from ostiary.core.strict_json import parse
@@ -220,7 +221,7 @@ class McpStdio:
         try:
             while stdout is not None and (line := await stdout.readline()):
                 if line.strip():
-                    await self._take(of(parse(line, max_bytes=MAX_LINE), len(line)))
+                    await self._take(of(await beside(len(line), parse, line, max_bytes=MAX_LINE), len(line)))
         except (InvalidAction, RpcError) as error:
             reason = f"it sent no valid message: {error}"
         except ValueError:

@@ -10,6 +10,7 @@ from ostiary.controls import answered, budgets, detectors, input_validation, lea
 from ostiary.controls import obligations as duties_of
 from ostiary.controls.egress import Egress
 from ostiary.controls.limits import Limits
+from ostiary.controls.looking import Seen, look
 from ostiary.controls.obligations import Duties
 from ostiary.controls.pattern import Pattern, Span
 from ostiary.controls.redaction import Vault, Vaults
@@ -83,20 +84,23 @@ class ControlSet:
         """The classes that `inspect` can find in arguments."""
         return self._scanner.kinds | {text_rules.HIDDEN, text_rules.TERMINAL, "secret", "canary"}
 
+    def look(self, value: Any) -> Seen:
+        """Look at a large value on the one thread beside the event loop; nothing that changes is read or written."""
+        return look(value, self._scanner.scan_beside)
+
     def inspect(self, passage: Passage) -> Refusal | None:
         """Validate, strip what is hidden, and fill `passage.detected`, before the decision."""
         session, action = passage.acting
         refusal = input_validation.measure(action.arguments) or self._validation.check(action)
         if refusal is not None:
             return refusal
-        texts = leaves.gather(action.arguments)
-        found: frozenset[str] = frozenset()
-        if text_rules.needs_cleaning(whole := "".join(texts)):
-            if text_rules.is_overfull(whole):
-                return refuse("content_rejected", OVERFULL)
-            action, texts, found = self._cleaned(passage, action)
-        text = leaves.join(texts)
-        kinds = {span.kind for span in self._found(_family(session), text)} | found
+        seen = self._seen(passage, action.arguments)
+        if seen.is_overfull:
+            return refuse("content_rejected", OVERFULL)
+        if seen.classes:
+            passage.action = action = action.with_arguments(seen.cleaned)
+        text = seen.joined
+        kinds = {span.kind for span in self._known(_family(session), text, seen.spans)} | seen.classes
         if self._egress.find(_family(session), text, sliced=action.resource.type != "Model") is not None:
             kinds.add("secret")
         if self._egress.canary(text):
@@ -134,21 +138,18 @@ class ControlSet:
             return duties
         if duties.caps and "rows" in duties.caps:
             content = duties_of.cap_rows(content, duties.caps["rows"])
-        texts = leaves.gather(content)
+        seen = self._seen(passage, content)
+        texts = seen.texts
         refusal = self._too_long(passage, duties, content, texts) or _budgeted(passage, content, texts)
         if refusal is not None:
             return refusal
-        found: set[str] = set(duties.label)
-        if text_rules.needs_cleaning(whole := "".join(texts)):
-            if text_rules.is_overfull(whole):
-                return refuse("content_rejected", OVERFULL)
-            content, classes = _clean(content)
-            found |= classes
-            texts = leaves.gather(content)
-        spans = self._found(_family(session), leaves.join(texts))
-        found |= {span.kind for span in spans}
+        if seen.is_overfull:
+            return refuse("content_rejected", OVERFULL)
+        content, texts = seen.cleaned, seen.shown
+        spans = self._known(_family(session), seen.joined, seen.spans)
+        found = {*duties.label, *seen.classes, *(span.kind for span in spans)}
         if spans:
-            self._watch(_family(session), leaves.join(texts), spans)
+            self._watch(_family(session), seen.joined, spans)
             content = self._shaped(passage, duties, content, texts, spans)
         passage.detected = passage.detected | found
         vault = self._vaults.find(session.id)
@@ -186,14 +187,17 @@ class ControlSet:
                 return refuse("too_large", f"the answer is over the limit of {limit} bytes")
         return None
 
-    def _cleaned(self, passage: Passage, action: Action) -> tuple[Action, list[str], frozenset[str]]:
-        arguments, found = _clean(action.arguments)
-        passage.action = action = action.with_arguments(arguments)
-        return action, leaves.gather(arguments), found
+    def _seen(self, passage: Passage, value: Any) -> Seen:
+        """Return what a look at exactly this value found ahead of time, or look now."""
+        ahead = passage.ahead
+        return ahead if isinstance(ahead, Seen) and value in ahead else look(value, self._scanner.scan)
 
     def _found(self, family: str, text: str) -> list[Span]:
-        """Scan a text, and look for the secrets these sessions are known to hold, which may stand without their context."""
-        spans = self._scanner.scan(text)
+        """Scan a text, and look for the secrets these sessions are known to hold."""
+        return self._known(family, text, self._scanner.scan(text))
+
+    def _known(self, family: str, text: str, spans: list[Span]) -> list[Span]:
+        """Add the secrets these sessions are known to hold, which may stand without their context."""
         known = [
             Span(at, at + len(value), "secret", "seen-before")
             for value in self._egress.literals(family)
@@ -227,9 +231,9 @@ class ControlSet:
             return refuse("content_rejected", "the arguments carry a planted value that must not leave")
         if not any(kind == "secret" or is_among(kind, duties.redact) for kind in passage.detected):
             return None
-        texts = leaves.gather(action.arguments)
-        text = leaves.join(texts)
-        spans = self._found(_family(session), text)
+        seen = self._seen(passage, action.arguments)
+        texts, text = seen.shown, seen.joined
+        spans = self._known(_family(session), text, seen.spans)
         self._watch(_family(session), text, spans)
         wanted = disjoint(spans, duties.redact)
         if wanted:
@@ -306,17 +310,6 @@ def _shown(content: Any) -> set[int]:
     """Return which texts of a model's answer a person may be shown; what it hands to tools stays as it wrote it."""
     paths = leaves.paths(content)
     return {index for index, path in enumerate(paths) if "/input/" not in path and "/arguments" not in path}
-
-
-def _clean(value: Any) -> tuple[Any, frozenset[str]]:
-    found: set[str] = set()
-
-    def change(text: str) -> str:
-        cleaned, classes = text_rules.clean(text)
-        found.update(classes)
-        return cleaned
-
-    return leaves.rebuild(value, change), frozenset(found)
 
 
 def _restored(vault: Vault, text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import hyperscan
 
 from ostiary.controls.pattern import Pattern, Span, value_group
+from ostiary.core.beside import PIECE
 from ostiary.core.errors import Unavailable
 
 MAX_HITS = 50_000
@@ -42,13 +43,17 @@ def fold(text: str) -> str:
 
     For comparison only: the result has the same length, so that offsets hold in the original.
     """
-    if text.isascii() or _COMPATIBLE.search(text) is None:
+    if text.isascii():
+        return text
+    if len(text) > PIECE:
+        return "".join([fold(text[at : at + PIECE]) for at in range(0, len(text), PIECE)])
+    if _COMPATIBLE.search(text) is None:
         return text
     return text.translate(_FOLDED)
 
 
 class Scanner:
-    """All patterns compiled into one database. Not for several threads at once."""
+    """All patterns compiled into one database. For the event loop, and for one thread beside it, which gets a workspace of its own."""
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
         self._patterns = tuple(patterns)
@@ -61,6 +66,7 @@ class Scanner:
             elements=len(expressions),
             flags=[hyperscan.HS_FLAG_CASELESS] * len(expressions),
         )
+        self._workspace: Any = None
         self._known = frozenset(name for pattern in self._patterns for name in _ancestry(pattern.kind))
 
     @property
@@ -82,7 +88,13 @@ class Scanner:
         """Say whether `name` is a class that is found here, or stands for several of them, as `pii` does."""
         return name in self._known
 
-    def scan(self, text: str) -> list[Span]:
+    def scan_beside(self, text: str) -> list[Span]:
+        """Do what `scan` does, on the one thread beside the event loop."""
+        if self._workspace is None:
+            self._workspace = hyperscan.Scratch(self._database)
+        return self.scan(text, self._workspace)
+
+    def scan(self, text: str, workspace: Any = None) -> list[Span]:
         """Return the confirmed finds, ordered by where they start. Raises Unavailable when it cannot say."""
         if not text:
             return []
@@ -90,7 +102,7 @@ class Scanner:
         hits: list[tuple[int, int]] = []
         try:
             # one byte a character keeps byte offsets and character offsets the same
-            self._database.scan(folded.encode("latin-1", "replace"), _note, context=hits)
+            self._database.scan(folded.encode("latin-1", "replace"), _note, context=hits, scratch=workspace)
         except hyperscan.HyperscanError as error:
             raise Unavailable("the content scanner failed on this text, so it was refused") from error
         if not hits:

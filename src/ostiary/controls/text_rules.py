@@ -5,6 +5,7 @@ from functools import cache
 from itertools import islice
 
 from ostiary.controls.pattern import Pattern
+from ostiary.core.beside import PIECE
 
 HIDDEN = "hidden_text"
 TERMINAL = "terminal_escape"
@@ -45,6 +46,8 @@ def patterns() -> tuple[Pattern, ...]:
 
 def needs_cleaning(text: str) -> bool:
     """Say whether a text may hold characters that `clean` takes out; fast for ordinary text."""
+    if len(text) > PIECE:
+        return any(needs_cleaning(text[at : at + PIECE]) for at in range(0, len(text), PIECE))
     if text.isascii():
         return not text.isprintable() and _ASCII_SUSPECT.search(text) is not None
     return _SUSPECT.search(text) is not None

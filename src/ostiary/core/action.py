@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any, Self
 
-from ostiary.core.canonical import canonical
+from ostiary.core.canonical import canonical, canonical_in_pieces
 from ostiary.core.quick import quick
 
 
@@ -61,6 +61,11 @@ class Action:
         """The SHA-256 (hex) over boundary, verb, name, resource and arguments (RFC 8785)."""
         head = _head(self.boundary, self.verb, self.name, self.resource.type, self.resource.id)
         return hashlib.sha256(b"%b,%b]" % (head, self.encoded_arguments)).hexdigest()
+
+    def prepare(self) -> None:
+        """Encode and digest large arguments now, beside the event loop."""
+        self.__dict__.setdefault("encoded_arguments", canonical_in_pieces(self.arguments))
+        self.digest  # noqa: B018 - kept from here on
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> Self:
         """Return the action as a control has changed it."""

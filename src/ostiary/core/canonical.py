@@ -3,8 +3,10 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from ostiary.core.beside import PIECE
 
 _checked = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False)
 _make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
@@ -24,6 +26,33 @@ def canonical(value: Any) -> bytes:
     """
     text = _encode(value) if _is_plain(value) else _slow(value)
     return text.encode()
+
+
+def canonical_in_pieces(value: Any) -> bytes:
+    """Return the same, made of many short calls into C: for large values beside the event loop."""
+    return _pieces(value).encode()
+
+
+def _pieces(value: Any) -> str:
+    if isinstance(value, str) and len(value) > PIECE:
+        return f'"{"".join(_string(value[at : at + PIECE])[1:-1] for at in range(0, len(value), PIECE))}"'
+    if isinstance(value, Mapping):
+        if _is_short(value.values()):
+            return _encode(value) if _is_plain(value) else _slow(value)
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join([f"{_string(key)}:{_pieces(value[key])}" for key in keys]) + "}"
+    if isinstance(value, list | tuple):
+        if _is_short(value):
+            return _encode(value) if _is_plain(value) else _slow(value)
+        return "[" + ",".join([_pieces(item) for item in value]) + "]"
+    return _encode(value) if _is_plain(value) else _slow(value)
+
+
+def _is_short(items: Collection[Any]) -> bool:
+    """Say whether some items hold no further ones, are few and no long texts, so that one call may encode them."""
+    return len(items) <= 64 and not any(
+        isinstance(item, dict | list | tuple) or (isinstance(item, str) and len(item) > 1024) for item in items
+    )
 
 
 def digest(value: Any) -> str:

@@ -6,6 +6,7 @@ Each step has one shape: it takes the passage and returns None to go on, or a Re
 raises has refused. The door calls `identify`, then `admit`, executes, and calls `settle` exactly once.
 """
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ostiary.core.action import Action, Boundary, Origins
-from ostiary.core.canonical import canonical
+from ostiary.core.beside import LARGE, beside, is_large
+from ostiary.core.canonical import canonical, canonical_in_pieces
 from ostiary.core.decision import Approval, Context, Decision, Effect, Refusal, refusal_of, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part, Receipt
 from ostiary.core.errors import CODES
@@ -27,6 +29,8 @@ from ostiary.core.subject import Session
 log = logging.getLogger("ostiary.pipeline")
 
 _ALLOW, _DENY, _HOLD = Effect.ALLOW.value, Effect.DENY.value, Effect.HOLD.value
+LARGER = LARGE + 1
+"""The size of what was found to be large, whatever it is exactly."""
 NOWHERE = Origins()
 """The origins of an action that was not traced yet."""
 
@@ -51,6 +55,8 @@ class Passage:
     receipt: Receipt | None = None
     labels: frozenset[str] = frozenset()
     upstream_status: int = 0
+    ahead: Any = None
+    """What the controls found in a large value beside the event loop; theirs to read, and only for that same value."""
     cost: int = 0
     """Micro-units of the deployment's currency that a model call was charged."""
     described: "tuple[Session | None, Action | None, dict[str, Any]] | None" = None
@@ -101,7 +107,16 @@ class Pipeline:
         self._ports = ports
         self.refusals = refusals or Refusals(ports.ledger, ports.clock_ns)
         self._spare = Spare(ports.clock_ns)
-        self._admission: tuple[Step, ...] = (self._stand, self._trace, self._inspect, self._decide, self._control, self._intend)
+        self._settling: set[asyncio.Future[Any]] = set()
+        self._admission: tuple[Step, ...] = (
+            self._stand,
+            self._read_ahead,
+            self._trace,
+            self._inspect,
+            self._decide,
+            self._control,
+            self._intend,
+        )
 
     async def identify(self, passage: Passage) -> Refusal | None:
         """Step 1: fill `passage.session`. The identity pillar records failures itself."""
@@ -175,10 +190,32 @@ class Pipeline:
         Returns the content as the caller may see it, or the Refusal that replaces it. `code` says how the
         execution ended when not well; `part` replaces the recorded form of the content (streams).
         """
+        if part is not None or not is_large(content):
+            return await self._settle(passage, content, code, part)
+        # Waits in the middle, so it goes on to the record even when the caller does not wait for it.
+        settling = asyncio.ensure_future(self._settle_large(passage, content, code))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        return await asyncio.shield(settling)
+
+    async def _settle_large(self, passage: Passage, content: Any, code: str) -> Any | Refusal:
+        """Read a large answer beside the event loop first; meanwhile it counts as still upstream, for nobody was given any of it."""
+        try:
+            passage.ahead = await beside(LARGER, self._ports.controls.look, content)
+            fallen = None if passage.refusal is not None else self.check(passage)
+        except Exception as error:
+            fallen = self._failed(error)
+        settled = await self._settle(passage, content, code, None, fallen, is_long=True)
+        passage.ahead = None
+        return settled
+
+    async def _settle(
+        self, passage: Passage, content: Any, code: str, part: Part | None, fallen: Refusal | None = None, *, is_long: bool = False
+    ) -> Any | Refusal:
         shaped: Any | Refusal
         try:
             self._ports.controls.charge(passage, content)
-            shaped = self._ports.controls.answer(passage, content) if part is None else content
+            shaped = fallen or (self._ports.controls.answer(passage, content) if part is None else content)
             if not isinstance(shaped, Refusal):
                 passage.labels |= self._ports.provenance.absorb(passage, shaped)
         except Exception as error:
@@ -187,6 +224,8 @@ class Pipeline:
             passage.refusal = shaped
             code = shaped.code
         try:
+            if is_long and not isinstance(shaped, Refusal):
+                part = Part("result", await beside(LARGER, canonical_in_pieces, shaped))
             recorded = None if isinstance(shaped, Refusal) else part or Part("result", canonical(shaped))
             outcome = self._outcome(passage, code, recorded)
             if passage.action is not None and passage.action.is_read_only:
@@ -202,6 +241,15 @@ class Pipeline:
         session, action = passage.acting
         passage.asked = action
         return self._ports.identity.standing(session) or self._ports.identity.in_scope(session, action)
+
+    async def _read_ahead(self, passage: Passage) -> Refusal | None:
+        """Read large arguments beside the event loop, so that the steps that follow, which wait for nothing, are short."""
+        if passage.size <= LARGE:
+            return None
+        _, action = passage.acting
+        await beside(passage.size, action.prepare)
+        passage.ahead = await beside(passage.size, self._ports.controls.look, action.arguments)
+        return await self._stand(passage)
 
     async def _trace(self, passage: Passage) -> Refusal | None:
         passage.origins = self._ports.provenance.trace(*passage.acting)
@@ -239,6 +287,7 @@ class Pipeline:
         return refuse("held", "the approval was used already by another call")
 
     async def _intend(self, passage: Passage) -> Refusal | None:
+        passage.ahead = None
         passage.receipt = await self._ports.ledger.append(self._intent(passage))
         session, _ = passage.acting
         return self._ports.identity.standing(session)

@@ -82,6 +82,10 @@ class ContentStream(Protocol):
 class Controls(Protocol):
     """The content controls and limits, in the order they must run. Raising is refusing."""
 
+    def look(self, value: Any) -> Any:
+        """Read a large value, beside the event loop; what is returned stands in `passage.ahead` for `inspect` or `answer`."""
+        ...
+
     def inspect(self, passage: "Passage") -> Refusal | None:
         """Run the always-on rules on the arguments and fill `passage.detected`, before the decision."""
         ...

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 from ostiary.boundaries.agent_model import AgentModel, Dialect, Translator
 from ostiary.boundaries.flight import Flight
 from ostiary.core.action import Action
+from ostiary.core.beside import beside
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import InvalidAction
 from ostiary.core.pipeline import Passage
@@ -126,7 +127,7 @@ class ModelDoor:
         passage.action = self._models.action("unknown", verb)
         try:
             body = await call.body(MAX_BODY)
-            arguments = parse_object(body, max_bytes=MAX_BODY)
+            arguments = await beside(len(body), parse_object, body, max_bytes=MAX_BODY)
             passage.action = self._models.action(str(arguments.get("model"))[:128], verb, arguments)
             self._wire.check(verb, arguments)
             dialect = self._wire.dialect(call.headers)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ostiary.boundaries.flight import Flight
 from ostiary.boundaries.user_agent import UserAgent
+from ostiary.core.beside import beside
 from ostiary.core.canonical import digest
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import OstiaryError
@@ -103,11 +104,11 @@ class A2aDoor:
         if body and kind not in JSON_TYPES:
             raise A2aError(errors.CONTENT_TYPE, f"the body must be application/json, got `{kind[:64]}`", http=415)
         if is_rpc:
-            found = envelope(body)
+            found = await beside(len(body), envelope, body)
             check_version(call.headers, call.query)
             return of_envelope(found)
         check_version(call.headers, call.query)
-        return of_http(call.method, rest, call.query, body)
+        return await beside(len(body), of_http, call.method, rest, call.query, body)
 
     async def _carry_out(self, call: Call, passage: Passage, agent: str, request: Request) -> None:
         flight = Flight(self._enforcement.pipeline, passage)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ostiary.boundaries.agent_api import AgentApi
+from ostiary.core.beside import beside
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.errors import OstiaryError
 from ostiary.core.ids import is_name
@@ -122,7 +123,7 @@ class McpDoor:
             raise RpcError(rpc.INVALID_REQUEST, "the body must be `application/json`", status=415)
         body = await call.body(MAX_BODY)
         passage.size = len(body)
-        message = rpc.read(body, MAX_BODY)
+        message = await beside(len(body), rpc.read, body, MAX_BODY)
         meta = message.params.get("_meta")
         if version == MODERN or (isinstance(meta, dict) and (META_VERSION in meta or META_CAPABILITIES in meta)):
             await self._modern.post(call, passage, server, message)
