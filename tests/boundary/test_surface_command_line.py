@@ -137,10 +137,11 @@ def test_an_entry_is_shown_and_proven_by_the_index_a_table_shows(gateway: Outsid
     """SURFACE, `audit`: what `audit list` prints can be typed again; the same offline."""
     entry = gateway.rows("audit", "list", "--limit", "9")[-1]
     by_index, by_id = (json.loads(gateway.run("audit", "show", str(entry[word]), "--json").stdout) for word in ("index", "id"))
+    assert {by_index.pop("proved"), by_id.pop("proved")} <= {True, False}
     assert by_index == by_id == entry
     assert json.loads(gateway.run("audit", "prove", str(entry["index"]), "--json").stdout)["id"] == entry["id"]
     offline = gateway.run("audit", "show", str(entry["index"]), "--offline", str(gateway.data), "--json")
-    assert json.loads(offline.stdout)["id"] == entry["id"]
+    assert json.loads(offline.stdout) == {**json.loads(offline.stdout), "id": entry["id"], "proved": True}
     assert gateway.run("audit", "show", "99999999", "--offline", str(gateway.data)).returncode == 2
 
 

@@ -1,5 +1,6 @@
 """A gateway whose disk fills up while it works: actions are refused, reading goes on, and space brings it back."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,3 +54,21 @@ def test_a_full_disk_refuses_actions_and_loses_nothing(small: Path) -> None:
             assert gateway.run("audit", "verify", str(gateway.data)).returncode == 0
     finally:
         subprocess.run(["umount", "-l", str(small)], check=False)
+
+
+def test_an_agent_is_stopped_while_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    """LEDGER, 'a break-glass admin path': below the watermark no action runs, and an operator isolates and closes, on the record."""
+    with company(tmp_path) as gateway:
+        token = gateway.session()
+        assert gateway.chat(token).status == 200
+        gateway.leave()
+        settings = gateway.data / "ostiary.toml"
+        watermark = f"[ledger]\nmin_free_bytes = {shutil.disk_usage(tmp_path).free * 2}\n"
+        settings.write_text(settings.read_text().replace("[ledger]\n", watermark, 1))
+        gateway.start()
+        assert gateway.chat(token).status == 503
+        ran = gateway.run("agent", "isolate", "bot", "--why", "it fills the disk", "--json")
+        assert ran.returncode == 0, ran.stderr
+        isolated = gateway.entries(family="change")[0]
+        assert (isolated["action"], isolated["resource"]) == ("change_agent", "agents/bot")
+        assert gateway.chat(token).status in {401, 403, 503}

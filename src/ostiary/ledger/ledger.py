@@ -226,5 +226,7 @@ def _seen(future: "asyncio.Future[Receipt]") -> None:
 
 
 def _is_by_operator(entry: Entry) -> bool:
-    """Say whether an entry is a step that a person was let in for: a change, a revocation, their own way in."""
-    return entry.kind is Kind.EVENT and entry.family in (Family.CHANGE, Family.IDENTITY) and entry.decision != "deny" and bool(entry.user)
+    """Say whether an entry is a change, the gateway's own start among them, or a step of identity by a person who was let in."""
+    if entry.kind is not Kind.EVENT or entry.decision == "deny":
+        return False
+    return entry.family is Family.CHANGE or (entry.family is Family.IDENTITY and bool(entry.user))

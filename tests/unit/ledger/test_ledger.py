@@ -286,7 +286,7 @@ async def test_a_full_disk_lets_operators_act_while_there_is_room() -> None:
             await asyncio.sleep(0.005)
         await ledger.append(make_entry(**by_operator))
         await ledger.append(make_entry(**{**by_operator, "family": Family.IDENTITY, "decision": "allow"}))
-        for other in ({"family": Family.ACTION}, {"user": ""}, {"decision": "deny"}, {"kind": Kind.INTENT}):
+        for other in ({"family": Family.ACTION}, {"family": Family.IDENTITY, "user": ""}, {"decision": "deny"}, {"kind": Kind.INTENT}):
             with pytest.raises(LedgerUnavailable, match="disk is nearly full"):
                 await ledger.append(make_entry(**{**by_operator, **other}))
         store.room = 249
