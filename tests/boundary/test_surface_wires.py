@@ -318,6 +318,19 @@ def test_an_end_stops_the_next_action(gateway: Outside, end: str, undo: str, sta
         assert gateway.run(*undo.split(), of).returncode == 0
 
 
+def test_a_session_that_policy_wants_approved_is_not_opened(gateway: Outside) -> None:
+    """SURFACE, `session open` is policy-controlled: a forbid that an approval would lift refuses, and names what may be done."""
+    try:
+        gateway.policies(
+            RULES + '@id("opening-needs-finance") @approval("finance") forbid (principal, action == Action::"open_session", resource);'
+        )
+        ran = gateway.run("session", "open", "--agent", "porter", "--user", "alice", "--scope", "tool:vault/*", "--purpose", "x")
+    finally:
+        gateway.policies(RULES)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "to do: nobody is asked to approve that a session is opened" in ran.stderr
+
+
 def test_values_are_lent_refused_and_granted_over_mcp(gateway: Outside) -> None:
     """R-B1: a call with another value than lent is refused with a request, which an operator sees as a difference and grants."""
     session = gateway.session("tool:vault/tell?text=tidy*")

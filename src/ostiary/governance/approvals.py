@@ -134,7 +134,9 @@ class Approvals:
     async def _record_withdrawal(self, task_id: str) -> None:
         task = self._tasks[task_id]
         try:
-            await self._backing.ledger.append(self._entry(task, "withdraw", code="expired", reason="the session it was held in is over"))
+            await self._backing.ledger.append(
+                self._entry(task, "withdraw", by="ostiary", code="expired", reason="the session it was held in is over")
+            )
             await self._keep(replace(task, withdrawn=True))
         except OstiaryError:
             log.exception("could not record that approval %s was withdrawn: it is, and will be recorded at the next start", task_id)

@@ -18,6 +18,9 @@ def opening(policy: PolicyEngine | None, session: Session, now: float) -> Refusa
     decision = policy.decide(session, action, Origins(), Context(at=now))
     if decision.effect is Effect.ALLOW or _is_unmentioned(decision):
         return None
+    if decision.code == "not_granted":
+        remedy = "nobody is asked to approve that a session is opened: an operator can change the policy"
+        return refuse("forbidden", "a policy forbids this session", policies=decision.policies, remedy=remedy)
     return _refusal(decision, "a policy forbids this session")
 
 
@@ -48,7 +51,8 @@ def _action(verb: str, name: str, agent: str, purpose: str, scopes: tuple[str, .
 
 
 def _is_unmentioned(decision: Decision) -> bool:
-    return decision.effect is Effect.DENY and decision.code == "not_granted"
+    """Say whether nothing permits it and nothing forbids it either: a forbid that an approval would lift stands all the same."""
+    return decision.effect is Effect.DENY and decision.code == "not_granted" and not decision.policies
 
 
 def _refusal(decision: Decision, why: str) -> Refusal:

@@ -52,7 +52,8 @@ def combine(revision: str, verdicts: Sequence[Verdict], action: Action, origins:
         return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
     refused = [verdict for verdict in verdicts if not verdict.is_allowed and not verdict.is_requestable]
     if refused:
-        return _deny(revision, refused, action, origins)
+        standing = [policy for verdict in verdicts if not verdict.is_allowed for policy in verdict.policies]
+        return _deny(revision, refused, standing, action, origins)
     permits = [policy for verdict in verdicts for policy in (verdict.policies if verdict.is_allowed else verdict.permits)]
     demanded = [obligation for policy in permits for obligation in policy.obligations]
     obligations = add_up(*demanded) if demanded else ()
@@ -149,13 +150,14 @@ def crossing(links: Iterable[tuple[Principal, frozenset[str]]]) -> tuple[str, st
     )
 
 
-def _deny(revision: str, refused: Sequence[Verdict], action: Action, origins: Origins) -> Decision:
+def _deny(revision: str, refused: Sequence[Verdict], standing: Sequence[Policy], action: Action, origins: Origins) -> Decision:
+    """Return the refusal of what nothing permits to some link, or something forbids; `standing` are all forbids that apply."""
     if all(verdict.entering for verdict in refused):
         why, remedy = crossing((verdict.link, verdict.entering) for verdict in refused)
         return Decision(Effect.DENY, "forbidden", (), (why,), revision, remedy=remedy)
     forbids = [policy for verdict in refused for policy in verdict.policies if policy.approval is None]
     if not forbids:
-        return Decision(Effect.DENY, "not_granted", revision=revision, remedy=_grant(action))
+        return Decision(Effect.DENY, "not_granted", _ids(standing), revision=revision, remedy=_grant(action))
     ids, reasons = _ids(forbids), _because(forbids)
     if named := _named(forbids, origins):
         reasons = (*reasons, *(came_from(name, origins) for name in named))

@@ -384,7 +384,7 @@ async def test_what_waits_for_a_session_that_is_over_waits_no_more() -> None:
     await inbox.stop()
     found = [entry for entry in world.entries if entry.action == "withdraw"]
     assert [(each.approval, each.session, each.user, each.decision, each.code) for each in found] == [
-        (pending, "s1", "", "deny", "expired")
+        (pending, "s1", "ostiary", "deny", "expired")
     ]
     over.clear()
     later = world.approvals(is_over=lambda name: name in {"s2", "s3"})
