@@ -252,3 +252,36 @@ def test_keys_of_a_table_are_its_records_own() -> None:
     world.answer("shop/list_gates", structured({"result": cards}))
     assert world.origin("card_8814763", "item_id", "shop/record_item") == "attested"
     assert world.origin("card_1100042", "item_id", "shop/record_item") not in SAFE
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run_get_script", "email_search_results_to", "share_list", "post_view", "schedule_get_later", "GmailSendEmail", "BankManagerPayBill"],
+)
+def test_an_applications_name_hides_no_deed(name: str) -> None:
+    """R-H3: up to three words may stand before the verb, none of which is a deed itself."""
+    assert not only_looks(name)
+    assert only_looks("EpicFHIRGetPatientDetails")
+
+
+def test_the_open_world_is_asked_in_the_users_words() -> None:
+    """R-K2: a search in the web is seen by others, so what was read cannot travel in it, behind however many of the user's words."""
+    web = guessed("web_search", {"query": TEXT})
+    assert web.profile.external
+    world = shop("when and where is the craft fair this year", web)
+    world.answer("shop/list_gates", structured({"result": [{"id": "G-1", "pin": "hunter2"}]}))
+    assert not world.trace("shop/web_search", query="craft fair year where").unsafe
+    for query in ("hunter2", "craft fair hunter2", f"{'craft fair ' * 30}hunter2", "craft fair aHVudGVyMg=="):
+        assert "query" in world.trace("shop/web_search", query=query).unsafe, query
+
+
+def test_a_clock_of_another_zone_moves_nothing() -> None:
+    """R-H3: the time the user said is that of the system's clock; with another offset it is another time."""
+    event = guessed("create_event", {"start": TEXT})
+    world = shop("plan E-77120 anew on 2025-06-20 at 15:00", event)
+    assert "start" in world.trace("shop/create_event", start="2025-06-20T15:00:00+09:00").unsafe
+    times = structured({"result": {"id": "E-77120", "start": "2025-06-18T10:00:00+02:00"}})
+    world.answer("shop/list_gates", times, item_id="E-77120")
+    assert not world.trace("shop/create_event", start="2025-06-20T15:00:00+02:00").unsafe
+    assert "start" in world.trace("shop/create_event", start="2025-06-20T15:00:00+09:00").unsafe
+    assert "start" in world.trace("shop/create_event", start="2025-06-20T16:00:00+02:00").unsafe

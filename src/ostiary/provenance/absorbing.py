@@ -334,6 +334,11 @@ class Absorber:
         if len(moments) >= 2:
             self.index.request.last(int((moments[1] - moments[0]).total_seconds() // 60))
 
+    def _set_clock(self, value: Any) -> None:
+        """Note how far from UTC the clock of a system is that a named object's time is told by."""
+        if isinstance(value, str) and len(value) == 25 and value[19] in "+-" and _moment(value) is not None:
+            self.index.request.clocks(value[19:])
+
     def _filed(self, plain: list[str]) -> set[str]:
         """Two words of a longer file name, said together, point at the file."""
         pairs = (f"{one} {two}" for one, two in pairwise(plain))
@@ -357,6 +362,7 @@ class Absorber:
                     self.text.append(value)
                     self.has_somebodys = True
                 elif named:
+                    self._set_clock(value)
                     self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
             elif isinstance(value, str) and value:
                 self.text.append(value)

@@ -59,12 +59,14 @@ class Provenance:
         profile = self._meanings.profile(registry, tool, action)
         properties = self._meanings.properties(tool)
         server = _server_of(action)
+        is_reading = profile.confirmed and profile.effect == "read"
         tracer = Tracer(
             flow.index,
             self.directories.of(registry),
             flow.years,
             server,
-            is_reading=profile.confirmed and profile.effect == "read",
+            is_reading=is_reading,
+            is_outward=is_reading and profile.external,
             is_confirmed=tool is not None and profile.confirmed,
             bounds=bounds(flow, tool.name, profile, action.arguments) if tool is not None else NONE,
         )

@@ -29,5 +29,5 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
         keys = []
     if found.kind == "date" and "T" in found.keys[0]:
         day, _, at = found.keys[0][2:].partition("T")
-        keys += [f"d:{day}", f"h:{at}"]
+        keys += [f"d:{day}", f"h:{at}", f"h:{at[:5]}"]
     return [*found.keys, *keys]

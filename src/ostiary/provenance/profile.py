@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ostiary.core.registry import Profile
-from ostiary.provenance.verbs import is_reversible, lets_in, only_looks
+from ostiary.provenance.verbs import is_reversible, lets_in, looks_outside, only_looks
 from ostiary.provenance.words import parts
 
 _PAYLOAD = frozenset(
@@ -66,6 +66,13 @@ NAMING = frozenset(
 )
 """Words for what people call one thing by."""
 
+_MEANT = frozenset(
+    (
+        "command cmd script sql shell code url uri link host domain endpoint webhook secret password token credential path amount price "
+        "account iban recipient address permission role access"
+    ).split()
+)
+"""Words that make what follows them no mere prose: `command_text`, `account_title`; `email_body` and `file_content` are."""
 _MONEY = frozenset(
     "amount price sum total cost value betrag summe montant importe monto valor importo bedrag kwota tutar 金額 金额 금액".split()
 )
@@ -272,7 +279,7 @@ def _is_external(definition: Mapping[str, Any], effect: str) -> bool:
         "invitees",
     }
     if effect == "read":
-        return bool(names & {"url", "uri", "webhook", "host", "endpoint"})
+        return bool(names & {"url", "uri", "webhook", "host", "endpoint"}) or looks_outside(str(definition.get("name", "")))
     return effect == "irreversible" or bool(reaches)
 
 
@@ -284,12 +291,14 @@ def is_payload(name: str, rule: Mapping[str, Any]) -> bool:
     kinds = _kinds(rule)
     if words[-1] in {"tag", "label"} and len(words) > 1:
         return False
-    return words[-1] in _PAYLOAD and kinds <= {"string", "null", "array"} and not _TARGETS.intersection(words[:-1]) and "enum" not in rule
+    return words[-1] in _PAYLOAD and kinds <= {"string", "null", "array"} and not _MEANT.intersection(words[:-1]) and "enum" not in rule
 
 
 def decides(name: str, rule: Mapping[str, Any]) -> bool:
     """Say whether an argument decides where the effect goes: all do that are not paging, flags or small fixed lists."""
     words = parts(name)
+    if words[-2:] == ["time", "zone"]:
+        words = [*words[:-2], "timezone"]
     kinds = _kinds(rule)
     if (kinds <= {"boolean", "null"} and kinds) or "enum" in rule or "const" in rule:
         return bool(_RISKY.intersection(words))

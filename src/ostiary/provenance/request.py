@@ -126,6 +126,8 @@ class Request:
     """What known amounts may be multiplied by: stated percentages, and halves where the user speaks of sharing."""
     extremes: list[tuple[bool, frozenset[str]]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
+    offsets: set[str] = field(default_factory=set)
+    """How far from UTC the clocks of the systems are: `+02:00`."""
     deeds: set[str] = field(default_factory=set)
     """What the user spoke of doing, of the deeds that must be asked for."""
     has_clock: bool = False
@@ -171,6 +173,11 @@ class Request:
         written = (forms.whole(value) for value in arguments.values() if isinstance(value, str))
         found |= {value.keys[-1][2:] for value in written if value is not None and value.kind == "amount"}
         return bool(found) and found <= self.returned
+
+    def clocks(self, offset: str) -> None:
+        """Add how far from UTC a system's clock is."""
+        if len(self.offsets) < MAX_RECIPES:
+            self.offsets.add(offset)
 
     def last(self, minutes: int) -> None:
         """Add how long an object the user named lasts."""

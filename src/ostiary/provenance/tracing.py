@@ -28,6 +28,8 @@ MAX_PART = 64
 """Longest text, in characters, that is compared as one part of a value in two arguments."""
 MIN_SUM = 100
 """Smallest whole number that is believed to be a sum of any two known amounts."""
+MAX_ECHO = 256
+"""Longest question, in characters, that may be put to the open world in the user's own words."""
 MAX_COMPARED = 4_096
 """Characters of one text that are compared; what is longer counts as nobody's known value."""
 
@@ -71,6 +73,8 @@ class Tracer:
     """True when an operator confirmed what the tool's arguments mean."""
     bounds: Bounds = NONE
     """What may be used of what the user told the agent to follow."""
+    is_outward: bool = False
+    """True when it reads in the open world, which may be asked in the user's own words, in whatever order."""
     room: int = MAX_TEXT
     """Characters of this action that may still be compared."""
     leaves_left: int = MAX_LEAVES
@@ -224,6 +228,8 @@ class Tracer:
                 return self._unknown(value)
         if self.index.said(value):
             return Source("user", "the user's request")
+        if self.is_outward and len(value) <= MAX_ECHO and self.index.echoes(value):
+            return COMPOSED
         if 2 <= len(value) <= 5 and value.isalpha() and value.isupper() and self.index.has_initials(value):
             return COMPOSED
         return self._find(f"w:{plain_key(value)}") or self._listed(value, name) or self._place(value, name) or self._unknown(value)
@@ -245,6 +251,8 @@ class Tracer:
         """A date with its time is known when both are; one whose year the user left open, in a year near by."""
         day, _, at = key[2:].partition("T")
         if at:
+            if at[5:] in self.index.request.offsets:
+                at = at[:5]
             date = self._find(f"d:{day}") or self._date(f"d:{day}")
             return COMPOSED if date is not None and self._is_clock(at) else None
         if int(day[:4]) in self.years and self._find(f"D:{day[5:]}") is not None:

@@ -70,10 +70,16 @@ MIDDLE = frozenset({"email", "mail", "message", "order", "book", "call", "post",
 _THINGS = MIDDLE | frozenset(
     (
         "issue link label star draft export import release rate claim order charge refund deposit copy format tag schedule patch "
-        "set open run join trigger start stop push switch sign put mark change lock scale vote archive"
+        "set open run join trigger start stop push switch sign put mark change lock scale vote archive sms tweet webhook http notification"
     ).split()
 )
 """Words that may be what is looked at, once a verb of looking stands before them: `get_issue`, `list_releases`."""
+_APPS = MIDDLE - {"share", "request"} | frozenset(
+    "issue link label star release claim charge deposit lock sms tweet webhook notification".split()
+)
+"""Words applications are called by: `EmailManagerGetInbox`, `order_get_status`."""
+_WORLD = frozenset("web internet google bing brave duckduckgo tavily exa serp browser website websites webpage webpages online".split())
+"""Words for looking in the open world, where what one asks is seen by others."""
 _MAKES = frozenset(
     (
         "create add send post book submit order draft reserve schedule request make new publish compose insert log record notify reply "
@@ -89,31 +95,46 @@ _ONESELF = frozenset("whoami me myself self profile profil perfil profilo profie
 _ENTERS = frozenset("login signin authenticate logon anmelden einloggen connexion ログイン 登录 로그인".split())
 
 
+MAX_NAME = 3
+"""Words of an application's name that may stand before the verb."""
+
+
 @lru_cache(maxsize=4096)
 def only_looks(name: str, said: str = "") -> bool:
     """Say whether a tool by this name, of which its maker says `said`, only looks."""
     words = parts(name.rpartition("__")[2])
     if not words:
         return False
-    at = next((at for at, word in enumerate(words[:2]) if word in _READ), None)
-    if at is None or (at == 1 and not _follows_a_name(words)):
+    at = next((at for at, word in enumerate(words[: MAX_NAME + 1]) if word in (_PREFIXED if at > 0 else _READ)), None)
+    if at is None or (at > 0 and not _follows_a_name(words, at)):
         if words[-1] not in _LAST and not (words[-1] in _SHOWN and _SAID.intersection(parts(said[:64])[:1])):
             return False
         at = len(words)
     before, after = words[:at], words[at:]
+    if "to" in after and not MIDDLE.isdisjoint(before):
+        return False
+    of_names = _APPS if after and after[0] not in _NOUNS else frozenset[str]()
     if after[:1] == ["check"] and after[1:2] in (["in"], ["out"]):
         return False
-    return not (_CHANGES | OUTWARD).intersection(before) and not (_CHANGES - _THINGS).intersection(after) and not _has_deed(after)
+    return (
+        not ((_CHANGES | OUTWARD) - of_names).intersection(before) and not (_CHANGES - _THINGS).intersection(after) and not _has_deed(after)
+    )
 
 
-def _follows_a_name(words: list[str]) -> bool:
-    return words[1] in _PREFIXED and (words[1] not in _NOUNS or len(words) > 2) and len(words[0]) > 1
+def _follows_a_name(words: list[str], at: int) -> bool:
+    return (words[at] not in _NOUNS or len(words) > at + 1) and len("".join(words[:at])) > 1
 
 
 def _has_deed(after: list[str]) -> bool:
     """Say whether a second verb is joined to the first: `get_and_run`, `read_then_copy`."""
     joined = next((at for at, word in enumerate(after) if word in {"and", "or", "then", "und", "et", "y", "e"}), len(after))
     return bool((_CHANGES | OUTWARD).intersection(after[joined:])) or bool((OUTWARD - MIDDLE).intersection(after[1:]) - _THINGS)
+
+
+@lru_cache(maxsize=4096)
+def looks_outside(name: str) -> bool:
+    """Say whether a tool by this name asks the open world."""
+    return not _WORLD.isdisjoint(parts(name))
 
 
 @lru_cache(maxsize=4096)
