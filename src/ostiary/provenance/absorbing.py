@@ -101,6 +101,8 @@ class Absorber:
     """True once a text was found that nobody vouches for."""
     is_whole: bool = False
     """True when the agent chose nothing of what was read."""
+    offsets: set[str] = field(default_factory=set)
+    """How far from UTC the times of this answer are: where all are alike, it is the system's clock."""
     nodes: int = 0
     listed: list[str] = field(default_factory=list)
     """Keys of directory values, until they are trusted together."""
@@ -117,6 +119,8 @@ class Absorber:
             if self.sent is not None and isinstance(tree, dict):
                 self._made(tree, self.sent)
             self._records([tree], self.fields.root, inherited=self.is_named or self.is_own, depth=0)
+        if len(self.offsets) == 1:
+            self.index.request.clocks(*self.offsets)
         if self.listed:
             self.index.trust(self.listed, self.directory_source)
             self.listed = []
@@ -334,11 +338,6 @@ class Absorber:
         if len(moments) >= 2:
             self.index.request.last(int((moments[1] - moments[0]).total_seconds() // 60))
 
-    def _set_clock(self, value: Any) -> None:
-        """Note how far from UTC the clock of a system is that a named object's time is told by."""
-        if isinstance(value, str) and len(value) == 25 and value[19] in "+-" and _moment(value) is not None:
-            self.index.request.clocks(value[19:])
-
     def _filed(self, plain: list[str]) -> set[str]:
         """Two words of a longer file name, said together, point at the file."""
         pairs = (f"{one} {two}" for one, two in pairwise(plain))
@@ -358,11 +357,12 @@ class Absorber:
             if step.is_directory and (is_listed or named):
                 self.listed += keys_of(value, step.name, self.server)
             elif step.is_attested:
+                if type(value) is str and len(value) == 25 and value[19] in "+-" and _moment(value) is not None:
+                    self.offsets.add(value[19:])
                 if step.is_shaped and isinstance(value, str) and not is_shaped(value):
                     self.text.append(value)
                     self.has_somebodys = True
                 elif named:
-                    self._set_clock(value)
                     self.index.trust(keys_of(value, step.name, self.server), self.attested_source)
             elif isinstance(value, str) and value:
                 self.text.append(value)

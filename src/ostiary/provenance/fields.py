@@ -1,5 +1,7 @@
 """What the fields of an answer are worth, by a profile's paths and by the shape of their values."""
 
+# ruff: noqa: SIM905 - word lists read best as text
+
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,6 +11,8 @@ from ostiary.provenance.profile import SHAPED, is_naming, is_prose
 from ostiary.provenance.words import parts
 
 _FILES = frozenset({"file", "filename", "document", "attachment", "path"})
+_TITLED = frozenset("summary headline topic betreff asunto objet assunto oggetto onderwerp temat konu тема 件名 主题 제목".split())
+"""Fields with short words about a record, which somebody wrote: they only point."""
 _LABELS = frozenset({"name", "title", "label", "action", "option", "transition"})
 MAX_SHAPED = 64
 """Longest text, in characters, that can be one identifier or short name."""
@@ -98,7 +102,7 @@ class Fields:
                 is_directory,
                 not _FILES.isdisjoint(parts(name)),
                 is_shaped,
-                can_name=is_vouched or is_directory or is_naming(name),
+                can_name=is_vouched or is_directory or is_naming(name) or not _TITLED.isdisjoint(parts(name)[-1:]),
                 is_label=name.lower() in _LABELS,
             )
             if self._known < 1_024 and len(key) < 128:

@@ -66,6 +66,8 @@ NAMING = frozenset(
 )
 """Words for what people call one thing by."""
 
+_BLOCKS = frozenset("children blocks paragraphs".split())
+"""Lists of the parts of a page, whose form a schema leaves open: prose with structure."""
 _MEANT = frozenset(
     (
         "command cmd script sql shell code url uri link host domain endpoint webhook secret password token credential path amount price "
@@ -291,6 +293,8 @@ def is_payload(name: str, rule: Mapping[str, Any]) -> bool:
     kinds = _kinds(rule)
     if words[-1] in {"tag", "label"} and len(words) > 1:
         return False
+    if words[-1] in _BLOCKS and kinds == {"array"}:
+        return not _mapping(_mapping(rule.get("items")).get("properties"))
     return words[-1] in _PAYLOAD and kinds <= {"string", "null", "array"} and not _MEANT.intersection(words[:-1]) and "enum" not in rule
 
 
