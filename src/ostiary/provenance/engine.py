@@ -10,7 +10,7 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
-from ostiary.provenance import absorbing, answers, narrowing
+from ostiary.provenance import absorbing, answers, beside, narrowing
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.directories import Directories
 from ostiary.provenance.fields import fields_of
@@ -313,8 +313,8 @@ class Provenance:
 def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict[str, str], sources: dict[str, str]) -> None:
     """Look again at the arguments that are not safe, now side by side with the others."""
     given = action.arguments
-    beside = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
-    for origin, names in (("user", tracer.together(given, sources)), ("derived", tracer.left_empty(given, sources, beside))):
+    safe = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
+    for origin, names in (("user", beside.together(tracer.index, given, sources)), ("derived", beside.left_empty(given, sources, safe))):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date as date_of
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 from ostiary.provenance import forms
@@ -45,7 +45,6 @@ _LINK = re.compile(
     r"(?:[a-z][a-z0-9+.-]{0,30}:)?//[^\s<>\"'`)\]]+|www\.[^\s<>\"'`)\]]+|(?:data|javascript|mailto|file):[^\s<>\"')\]]+", re.IGNORECASE
 )
 _LINK_MARKS = ("//", "www.", "data:", "javascript:", "mailto:", "file:")
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _LIST = re.compile(r"\s*[,;]\s*|\s+")
 
 
@@ -94,35 +93,6 @@ class Tracer:
             if found is None or worst((found.origin, source.origin)) != found.origin:
                 found = source
         return found or self._nowhere()
-
-    def together(self, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
-        """Return the arguments that, side by side, are one value of the user's: owner and name of `owner/name`."""
-        texts = [
-            name for name, value in arguments.items() if isinstance(value, str) and 0 < len(value) <= MAX_PART and value.count(" ") == 0
-        ]
-        joined: list[str] = []
-        for one, other in pairwise(texts):
-            if one in names or other in names:
-                whole = f"{arguments[one]}/{arguments[other]}"
-                if self.index.said(whole) or self.index.find(f"w:{plain_key(whole)}") is not None:
-                    joined += [name for name in (one, other) if name in names]
-        return list(dict.fromkeys(joined))
-
-    @staticmethod
-    def left_empty(arguments: Mapping[str, Any], names: Collection[str], beside: Collection[str]) -> list[str]:
-        """Return the arguments that are left empty and only go on with another that is safe: `address2` after `address1`.
-
-        Where something new is made, what is left empty clears nothing and means nobody, `beside` what decides and is safe.
-        """
-        if any(arguments.get(name) not in _NOTHING for name in beside):
-            return [name for name in names if arguments.get(name) in _NOTHING]
-        return [
-            name
-            for name in names
-            if arguments.get(name) == ""
-            and name[-1:].isdigit()
-            and any(other not in names and other != name and other.rstrip("0123456789") == name.rstrip("0123456789") for other in arguments)
-        ]
 
     def _field(self, leaf: Leaf) -> Source:
         if is_payload(leaf.name, leaf.schema):
