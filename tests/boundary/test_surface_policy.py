@@ -236,6 +236,21 @@ def test_what_policy_cannot_read_is_invalid_arguments(gateway: Outside, token: s
             False,
         ),
         ('@id("x") permit (principal, action, resource', "does not parse", False),
+        (
+            '@id("x") forbid (principal, action == Action::"vault/ship", resource) when { context.control.origin == "untrused" };',
+            "`untrused` is never in `context.control.origin` (nearest: `untrusted`)",
+            True,
+        ),
+        (
+            '@id("x") forbid (principal, action in Action::"vault", resource) when { context.detected.contains("pii") };',
+            "`pii` is never in `context.detected`: name each, `pii.birth_date`",
+            True,
+        ),
+        (
+            '@id("x") @cap("rows=3") permit (principal in Role::"clerk", action == Action::"generate", resource);',
+            "models answer in tokens",
+            True,
+        ),
         ('@id("all-may") permit (principal, action, resource);', "to everyone", True),
         ('@id("x") permit (principal in Role::"clrek", action, resource);', "can never match", True),
         (TOOLS + '@id("x") permit (principal in Role::"clerk", action == Action::"vault/ship", resource);', "covers all of it", True),
@@ -393,3 +408,47 @@ def test_a_cap_of_bytes_holds_in_streams_too(gateway: Outside, is_stream: bool) 
         for text in ("a word " * 70, "é" * 198):
             with pytest.raises(openai.APIError, match="over the limit of 400 bytes"):
                 ask(text)
+
+
+def test_a_policy_that_fails_is_named(gateway: Outside, token: str) -> None:
+    """POLICY, errors in one policy: nothing is allowed, and the refusal and the record say which one to mend."""
+    good = "".join(
+        f'@id("good-{number}") forbid (principal, action == Action::"vault/ship", resource)\n'
+        f"when {{ context.arguments has count && context.arguments.count == {number + 1000} }};\n"
+        for number in range(20)
+    )
+    bad = '@id("too-large") forbid (principal, action == Action::"vault/ship", resource)\n'
+    bad += "when { context.arguments has count && context.arguments.count * 4611686018427387904 > 9 };"
+    gateway.policies(TOOLS + good + bad)
+    answer = gateway.call(token, "vault", "ship", to="b", count=4)
+    problem = answer["error"]["data"]
+    assert (problem["code"], problem["policies"]) == ("unavailable", ["too-large"])
+    (entry,) = gateway.rows("audit", "show", answer["headers"]["x-ostiary-decision"])
+    assert (entry["code"], entry["policies"]) == ("unavailable", ["too-large"])
+    assert gateway.outcome(token, "vault", "ship", to="b") == "done"
+
+
+def test_the_zone_of_a_request_is_where_its_address_is(gateway: Outside, token: str) -> None:
+    """POLICY, `context.request`: `zone?: Zone`, from the networks that zones declare."""
+    rule = '@id("here-only") forbid (principal, action == Action::"vault/tell", resource)\n'
+    rule += 'unless { context.request has zone && context.request.zone == Zone::"house" };'
+    gateway.policies(TOOLS + rule)
+    assert gateway.outcome(token, "vault", "tell", text="b") == "forbidden"
+    assert gateway.run("zone", "register", "house", "--network", "127.0.0.0/8").returncode == 0
+    assert gateway.outcome(token, "vault", "tell", text="b") == "done"
+
+
+@pytest.mark.parametrize(
+    "text", ["see [the page](https://example.com/x)", "![logo](https://cdn.example.com/l.png) data:image/png;base64,AAAA"]
+)
+def test_an_address_in_a_text_shuts_no_model_out(gateway: Outside, text: str) -> None:
+    """The starter pack's `models-get-only-what-they-may-have`: what a viewer would fetch is no label of who may read it."""
+    models = MODELS.replace(";", "\nwhen { resource.accepts.containsAll(context.session.labels) };")
+    gateway.policies(TOOLS + models)
+    opened = gateway.session("tool:vault/*", "model:parrot")
+    assert gateway.outcome(opened["token"], "vault", "tell", text=text) == "done"
+    with openai.OpenAI(base_url=f"{gateway.url}/openai/v1", api_key=opened["token"], max_retries=0) as client:
+        for said in (text, "and again"):
+            answer = client.chat.completions.create(model="parrot", messages=[{"role": "user", "content": said}])
+            assert str(answer.choices[0].message.content).startswith("You said: ")
+    assert gateway.rows("session", "show", opened["id"])[0]["labels"] == []
