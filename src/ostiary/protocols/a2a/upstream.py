@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from ostiary.core.beside import beside
 from ostiary.core.errors import InvalidAction, InvalidConfig, Unavailable, UpstreamUnavailable
 from ostiary.core.ports import HttpAnswer, HttpClient, HttpRequest, Secrets
 from ostiary.core.registry import A2a, Agent
@@ -66,7 +67,8 @@ class Upstream:
         """Return the result of an operation. Raises RemoteError, UpstreamUnavailable."""
         answer = await self._send(ask, "application/json")
         try:
-            return _result(ask, answer.status, await answer.read(MAX_ANSWER))
+            body = await answer.read(MAX_ANSWER)
+            return await beside(len(body), _result, ask, answer.status, body)
         finally:
             answer.close()
 
@@ -80,7 +82,7 @@ class Upstream:
             reader = SseReader()
             async for piece in answer.chunks():
                 for name, data in reader.feed(piece):
-                    yield _result(ask, 400 if name == "error" else 200, data)
+                    yield await beside(len(data), _result, ask, 400 if name == "error" else 200, data)
         finally:
             answer.close()
 
