@@ -33,8 +33,9 @@ def _node(op: str, value: Any, rng: random.Random, groups: dict[int, str]) -> st
             return rng.choice(_class(value))
         case "BRANCH":
             return _tree(rng.choice(value[1]), rng, groups)
-        case "SUBPATTERN":
-            groups[value[0] or 0] = text = _tree(value[3], rng, groups)
+        case "SUBPATTERN" | "ATOMIC_GROUP":
+            number, inner = (value[0], value[3]) if op == "SUBPATTERN" else (None, value)
+            groups[number or 0] = text = _tree(inner, rng, groups)
             return text
         case "MAX_REPEAT" | "MIN_REPEAT":
             low, high, inner = value

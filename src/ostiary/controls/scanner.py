@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import hyperscan
@@ -18,6 +19,7 @@ FURTHER = 16_384
 """Characters behind a window that a match which fills it may reach into."""
 MAX_COSTLY = 32
 """Costly confirmations of one pattern in one text, so that a list of telephone numbers cannot hold up the loop."""
+SOFT_HYPHEN = "\xad"
 
 _COMPATIBLE = re.compile(
     "[ªº²³¹‐-―−\u2000-\u200a\u2070-\u209f\u2100-\u214f\u2460-\u24ff\ufe10-\ufe6f\uff01-\uff5e\U0001d400-\U0001d7ff\u00a0\u202f\u3000]"
@@ -98,6 +100,8 @@ class Scanner:
         """Return the confirmed finds, ordered by where they start. Raises Unavailable when it cannot say."""
         if not text:
             return []
+        if SOFT_HYPHEN in text:
+            return self._scan_joined(text)
         folded = fold(text)
         hits: list[tuple[int, int]] = []
         try:
@@ -110,6 +114,12 @@ class Scanner:
         spans = [span for index, windows in self._windows(hits).items() for span in self._confirm(index, windows, folded)]
         spans.sort(key=lambda span: (span.start, -span.end))
         return spans
+
+    def _scan_joined(self, text: str) -> list[Span]:
+        """Read a text as it is shown: a soft hyphen parts no word that a find could be hidden in."""
+        kept = [at for at, char in enumerate(text) if char != SOFT_HYPHEN]
+        spans = self.scan(text.replace(SOFT_HYPHEN, ""))
+        return [replace(span, start=kept[span.start], end=kept[span.end - 1] + 1) for span in spans]
 
     def _windows(self, hits: Sequence[tuple[int, int]]) -> dict[int, list[list[int]]]:
         """Merge the neighbourhoods of each pattern's hits, so that every character is read once a pattern."""

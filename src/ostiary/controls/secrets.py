@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ _POSIX = {
     "xdigit": "0-9A-Fa-f",
     "space": r"\s",
 }
-_ASSIGNED = r"[ \t\w.-]{{0,20}}['\" \t]{{0,3}}(?:=|>|:{{1,3}}=|\|\||:|=>|\?=|,)\x1e?[`'\" \t=]{{0,5}}"
-_NEAR = rf"(?i:\b[\w.-]{{{{0,50}}}}?{{near}}){_ASSIGNED}({{value}})(?![\w/+=-])"
+_ASSIGNED = r"[ \t\w.-]{{0,20}}['\"\\\s]{{0,4}}(?:=|>|:{{1,3}}=|\|\||:|=>|\?=|,|%3D)\x1e?[`'\"\\\s=]{{0,6}}"
+_NEAR = rf"(?i:{{near}}{_ASSIGNED})({{value}})(?![\w/+=%-]|\.\w)"
 _NEAR_COARSE = rf"{{near}}{_ASSIGNED}[\w/+=.%:-]{{{{10}}}}"
 
 
@@ -54,6 +55,11 @@ def entropy(text: str) -> float:
     """Return the Shannon entropy of `text` in bits a character."""
     size = len(text)
     return -sum(count / size * math.log2(count / size) for count in Counter(text).values()) if size else 0.0
+
+
+def changes(text: str) -> int:
+    """Return how often digits begin or end in `text`: in a word, or a word with a number behind it, at most once."""
+    return sum(one.isdigit() != two.isdigit() for one, two in pairwise(text))
 
 
 def translate(expression: str) -> str:
@@ -100,12 +106,13 @@ def _pattern(rule: Mapping[str, Any], general: Sequence[re.Pattern[str]]) -> Pat
     name = str(rule.get("id", "?"))
     try:
         if "near" in rule:
-            source, coarse = _NEAR.format(**rule), [_NEAR_COARSE.format(**rule)]
+            source, coarse = _NEAR.format(**rule), list(rule.get("coarse", ())) or [_NEAR_COARSE.format(**rule)]
         else:
             source = translate(rule["regex"])
             coarse = list(rule.get("coarse", ())) or [re.escape(word).replace(r"\ ", " ") for word in rule["keywords"]]
         lists = [rule["allowlist"]] if "allowlist" in rule else rule.get("allowlists", [])
-        confirm = _confirmer(float(rule.get("entropy", 0)), [*general, *_allowances(lists)], digits=bool(rule.get("digits")))
+        least, mixed = float(rule.get("entropy", 0)), int(rule.get("changes", 0))
+        confirm = _confirmer(least, mixed, [*general, *_allowances(lists)])
         back, reach, group = int(rule.get("back", 128)), int(rule.get("reach", 320)), int(rule.get("secretGroup", 0)) or None
         return Pattern(name, KIND, coarse, re.compile(source, re.ASCII), confirm, back, reach, group)
     except (re.error, KeyError, TypeError, ValueError) as error:
@@ -126,12 +133,12 @@ def _allowances(lists: Sequence[Mapping[str, Any]]) -> list[re.Pattern[str]]:
     return found
 
 
-def _confirmer(least: float, allowed: Sequence[re.Pattern[str]], *, digits: bool) -> Confirm:
+def _confirmer(least: float, mixed: int, allowed: Sequence[re.Pattern[str]]) -> Confirm:
     def confirm(match: re.Match[str], group: int) -> bool:
         value = match[group]
         if least and entropy(value) < least:
             return False
-        if digits and not any(char.isdigit() for char in value):
+        if mixed and changes(value) < mixed:
             return False
         return not any(pattern.search(value) for pattern in allowed)
 
