@@ -222,17 +222,18 @@ class Absorber:
             self.index.forget_some()
             self.has_somebodys = True
         elif isinstance(node, dict):
-            path, add = step.path, own.append
-            known = self.fields.steps.get(path, NO_STEPS).get
             if len(node) > MAX_NODES:
                 self.index.forget_some()
                 self.has_somebodys = True
                 return
-            is_keyed = is_table(node)
+            path, add = step.path, own.append
+            known = self.fields.steps.get(path, NO_STEPS).get
+            head = known(next(iter(node), ""))
+            is_keyed = (head is None or not head.is_plain) and is_table(node)
             for key, item in node.items():
                 inner = known(key) or self.fields.step(path, key)
                 if is_keyed:
-                    own.append((key, inner._replace(name="id", is_listed=True, can_name=False)))
+                    add((key, inner._replace(name="id", is_listed=True, can_name=False)))
                 if type(item) in CONTAINERS:
                     self._collect(item, inner, own, nested, depth + 1)
                 else:
@@ -258,12 +259,19 @@ class Absorber:
         """Return the keys by which the user named this record, from its vouched fields only."""
         found: set[str] | frozenset[str] = NOTHING
         shares_no_word, prefixes = self.index.shares_no_word, self.index.request.prefixes
+        vocabulary = self.index.vocabulary
         for value, step in own:
             if not step.can_name:
                 continue
             if step.is_attested or step.is_directory:
                 if isinstance(value, str):
-                    if not shares_no_word(value) or value[:1] in DIGITS or step.is_file or "_" in value:
+                    is_one = " " not in value and value.isascii()
+                    if (
+                        (value.lower() in vocabulary if is_one else not shares_no_word(value))
+                        or value[:1] in DIGITS
+                        or step.is_file
+                        or "_" in value
+                    ):
                         found |= self._named_by(value, step)
                     if prefixes and (start := next((one for one in prefixes if fold(value).startswith(one)), "")):
                         found |= {f"s:{start}"}

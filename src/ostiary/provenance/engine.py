@@ -234,10 +234,11 @@ class Provenance:
         place = place_of(action) if index.has_room_for_sources else tool_of(action)
         lend(flow, action, passage.origins, content, place, is_trusted=is_vouched)
         somebody = index.source("untrusted", place)
-        has_fields = is_vouched and profile is not None and bool(profile.attested or profile.directory)
-        fields = fields_of(profile.attested, profile.directory) if has_fields and profile is not None else None
-        follow(flow, action, passage.origins, content, place, fields=fields, opened_at=session.opened_at)
-        if not is_trusted(source) or profile is None or not profile.confirmed or not (profile.attested or profile.directory):
+        if index.request.follows:
+            has_fields = is_vouched and profile is not None and (profile.attested or profile.directory)
+            fields = fields_of(profile.attested, profile.directory) if has_fields and profile is not None else None
+            follow(flow, action, passage.origins, content, place, fields=fields, opened_at=session.opened_at)
+        if not is_vouched or profile is None or not (profile.attested or profile.directory):
             texts = [text for tree, _ in answers.trees(content) for text in answers.strings(tree, index)]
             answers.note_text(index, texts, somebody)
             return not is_trusted(source) or bool(texts)
@@ -249,7 +250,7 @@ class Provenance:
             index.source("attested", action.name),
             index.source("directory", action.name),
             *narrowing.look(index, passage.origins, action, profile, rules),
-            is_whole=narrowing.is_whole(passage.origins, action),
+            is_whole=bool(index.request.returned) and narrowing.is_whole(passage.origins, action),
         )
         for tree, is_tree in answers.trees(content):
             if is_tree:

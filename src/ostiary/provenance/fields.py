@@ -54,6 +54,8 @@ class Step(NamedTuple):
     """True for one of several values in a list, which speak of other things than the record."""
     can_name: bool = False
     """True when a value here may be what the user calls the record by."""
+    is_plain: bool = False
+    """True when its key is no code, as a field's name is none."""
     is_label: bool = False
     """True for a name or title, which says what choosing the record does."""
 
@@ -103,6 +105,7 @@ class Fields:
                 not _FILES.isdisjoint(parts(name)),
                 is_shaped,
                 can_name=is_vouched or is_directory or is_naming(name) or not _TITLED.isdisjoint(parts(name)[-1:]),
+                is_plain=name.islower() and not any(map(str.isdigit, name)),
                 is_label=name.lower() in _LABELS,
             )
             if self._known < 1_024 and len(key) < 128:

@@ -54,7 +54,7 @@ _NUMERIC = re.compile(r"[-−]?(?:0|[1-9]\d*)(?:\.\d+)?\Z", re.ASCII)
 _ENDINGS = frozenset(
     "md py sh rs pl ps zip mov app so cc doc docx xls xlsx ppt pptx pdf txt csv json yaml yml toml html htm js ts log png jpg jpeg".split()
 )
-_MAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,12}")
+MAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,12}")
 _BASE36 = {sign: str(int(chr(sign), 36)) for sign in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _DOMAIN = re.compile(r"(?<![\w@./:-])(?:[a-z0-9-]+\.)+[a-z]{2,24}(?:/[^\s<>\"'`“”«»]*)?", re.IGNORECASE)
 
@@ -115,7 +115,7 @@ def whole(text: str) -> Found | None:
 
 def is_mail(text: str) -> bool:
     """Say whether a text is one e-mail address."""
-    return _MAIL.fullmatch(text) is not None
+    return MAIL.fullmatch(text) is not None
 
 
 def domains(text: str) -> list[str]:

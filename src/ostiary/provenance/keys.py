@@ -17,7 +17,7 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
         return numbered(key, name, server) if is_identifier(name) else [f"n:{key}"]
     if not value or len(value) > forms.MAX_VALUE:
         return []
-    if "@" in value and forms.is_mail(value):
+    if "@" in value and forms.MAIL.fullmatch(value) is not None:
         return [f"e:{fold(value)}"]
     keys = [f"w:{plain_key(value)}"]
     found = forms.whole(value)

@@ -71,7 +71,7 @@ def look(
     sought = Sought.LOOSELY
     if is_safe and is_users:
         sought = Sought.BY_VALUE if has_value else Sought.BY_WORDS
-    is_own = not any(value not in EMPTY for value in action.arguments.values()) and asks_for_oneself(action.name.rpartition("/")[2])
+    is_own = asks_for_oneself(action.name.rpartition("/")[2]) and not any(value not in EMPTY for value in action.arguments.values())
     sent = None if profile.effect == "read" else fold("\n".join(_texts(action.arguments))[:MAX_SENT])
     return Reading(width, names_one and all_safe, sought, tuple(phrases) if sought is Sought.BY_WORDS else (), is_own, sent)
 

@@ -101,7 +101,8 @@ class ValueIndex:
         self._trusted = Generations(MAX_TRUSTED)
         self._seen = Generations(MAX_TOKENS)
         self._words = self._raw = " "
-        self._vocabulary: set[str] = set()
+        self.vocabulary: set[str] = set()
+        """The folded words of the user."""
         self._has_forgotten = False
         self._amounts: deque[Decimal] = deque(maxlen=MAX_AMOUNTS)
         self.request = Request()
@@ -156,7 +157,7 @@ class ValueIndex:
         self._raw += " ".join(text[:room].split()) + " \0 "
         folded = [fold(token) for token in found]
         self._words += " ".join(folded) + " | "
-        self._vocabulary.update(folded)
+        self.vocabulary.update(folded)
 
     def trust(self, keys: Iterable[str], source: int) -> None:
         """Remember keys of values a trusted source vouches for; a better origin known before stays."""
@@ -194,16 +195,16 @@ class ValueIndex:
 
     def knows_word(self, word: str) -> bool:
         """Say whether a folded token stands in the user's own words and names something."""
-        return word in self._vocabulary and word not in STOP
+        return word in self.vocabulary and word not in STOP
 
     def speaks_of(self, noun: str) -> bool:
         """Say whether the user's words hold a noun, one or many: `channels`, `channel`."""
-        return bool({noun, noun.removesuffix("s"), noun.removesuffix("es")} & self._vocabulary)
+        return bool({noun, noun.removesuffix("s"), noun.removesuffix("es")} & self.vocabulary)
 
     def shares_no_word(self, text: str) -> bool:
         """Say, quickly, that no word of a text stands in the user's own words."""
         folded = text.lower() if text.isascii() else fold(text)
-        return self._vocabulary.isdisjoint(folded.split()) if " " in folded else folded not in self._vocabulary
+        return self.vocabulary.isdisjoint(folded.split()) if " " in folded else folded not in self.vocabulary
 
     def said(self, text: str) -> bool:
         """Say whether a text stands, whole and word by word, in the user's own words, and names something.
@@ -214,13 +215,13 @@ class ValueIndex:
             return False
         if len(text) > _HEAD:
             head = tokens(text[:_HEAD])
-            if len(head) > 1 and fold(head[0]) not in self._vocabulary:
+            if len(head) > 1 and fold(head[0]) not in self.vocabulary:
                 return False
         found = tokens(text)
-        if not found or fold(found[0]) not in self._vocabulary:
+        if not found or fold(found[0]) not in self.vocabulary:
             return False
         folded = [fold(token) for token in found]
-        if not self._vocabulary.issuperset(folded):
+        if not self.vocabulary.issuperset(folded):
             return False
         if not is_recognisable(folded):
             return len(text) > 1 and text.isupper() and self._wrote(text)
@@ -232,7 +233,7 @@ class ValueIndex:
         """Say whether each word of a text is one of the user's, or begins one, as `open` does `opened` and `offen` does `offenen`."""
         words = [fold(token) for token in tokens(text[:256])]
         return bool(words) and all(
-            word in self._vocabulary or word in STOP or (len(word) > 3 and any(own.startswith(word) for own in self._vocabulary))
+            word in self.vocabulary or word in STOP or (len(word) > 3 and any(own.startswith(word) for own in self.vocabulary))
             for word in words
         )
 
@@ -349,7 +350,7 @@ class ValueIndex:
             index._trusted.old, index._trusted.young = (_checked(part, count) for part in state["trusted"])
             index._seen.old, index._seen.young = (_checked(part, count) for part in state["seen"])
             index._words, index._raw = map(str, state["words"])
-            index._vocabulary = {word for word in index._words.split() if word != "|"}
+            index.vocabulary = {word for word in index._words.split() if word != "|"}
             index._amounts.extend(Decimal(str(amount)) for amount in state["amounts"])
             index.request.hear(index._raw)
             index.request.has_clock = any(key[:2] == "h:" and number == 0 for key, number in index._own.items())

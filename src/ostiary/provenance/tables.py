@@ -7,20 +7,24 @@ from ostiary.provenance.answers import MAX_NODES
 from ostiary.provenance.fields import is_code
 from ostiary.provenance.profile import is_identifier, is_secret
 
+MIN_DIGITS = 4
+"""Digits of a code that is no name of a field."""
+
 
 def is_table(node: dict[Any, Any]) -> bool:
     """Say whether the keys of an object are codes of things, and not names of fields: `{"SEA": "Seattle", "JFK": "New York"}`."""
     if not node or len(node) > MAX_NODES:
         return False
-    return all(
-        isinstance(key, str) and (_is_coded(key) or (len(node) > 1 and 2 <= len(key) <= 5 and key.isalpha() and key.isupper()))
-        for key in node
-    )
-
-
-def _is_coded(key: str) -> bool:
-    """Say whether a key is a code of at least four digits, as no name of a field is."""
-    return is_code(key) and sum(map(str.isdigit, key)) >= 4
+    is_pair = len(node) > 1
+    for key in node:
+        if not isinstance(key, str):
+            return False
+        if key.isalpha():
+            if not is_pair or not key.isupper() or not 2 <= len(key) <= 5:
+                return False
+        elif sum(map(str.isdigit, key)) < MIN_DIGITS or not is_code(key):
+            return False
+    return True
 
 
 def row(key: str, value: Any) -> dict[str, Any]:
