@@ -360,7 +360,7 @@ class Absorber:
             self._measure(own)
             named = not self._is_unasked(own)
         for value, step in own:
-            if value is None or value is True or value is False:
+            if type(value) is not str and (value is None or isinstance(value, bool)):
                 continue
             if step.is_directory and (is_listed or named):
                 self.listed += keys_of(value, step.name, self.server)

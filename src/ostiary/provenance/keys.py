@@ -3,6 +3,7 @@
 from typing import Any
 
 from ostiary.provenance import forms
+from ostiary.provenance.forms import MAIL, MAX_VALUE
 from ostiary.provenance.profile import is_identifier
 from ostiary.provenance.tracing import numbered, plain_key
 from ostiary.provenance.words import fold
@@ -15,10 +16,10 @@ def keys_of(value: Any, name: str, server: str) -> list[str]:
             return []
         key = forms.number_key(value)
         return numbered(key, name, server) if is_identifier(name) else [f"n:{key}"]
-    if not value or len(value) > forms.MAX_VALUE:
+    if not value or len(value) > MAX_VALUE:
         return []
-    if "@" in value and forms.MAIL.fullmatch(value) is not None:
-        return [f"e:{fold(value)}"]
+    if "@" in value and MAIL.fullmatch(value) is not None:
+        return [f"e:{value.lower() if value.isascii() else fold(value)}"]
     keys = [f"w:{plain_key(value)}"]
     found = forms.whole(value)
     if found is None or not found.keys:

@@ -78,11 +78,13 @@ def look(
 
 def _only_cuts(name: str, value: Any, rule: Mapping[str, Any]) -> bool:
     """Say whether an argument of a read only cuts its answer: a page, a number the schema bounds, one of a small fixed list."""
-    if isinstance(value, bool) or decides(name, rule):
+    if isinstance(value, bool):
         return False
     if isinstance(rule.get("enum"), list):
-        return value in rule["enum"]
-    return is_paging(name) or (rule.get("type") == "integer" and ("default" in rule or "maximum" in rule))
+        may_cut = value in rule["enum"]
+    else:
+        may_cut = is_paging(name) or (rule.get("type") == "integer" and ("default" in rule or "maximum" in rule))
+    return may_cut and not decides(name, rule)
 
 
 def _texts(value: Any) -> list[str]:
