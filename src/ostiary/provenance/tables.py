@@ -13,7 +13,10 @@ MIN_DIGITS = 4
 
 def is_table(node: dict[Any, Any]) -> bool:
     """Say whether the keys of an object are codes of things, and not names of fields: `{"SEA": "Seattle", "JFK": "New York"}`."""
-    if not node or len(node) > MAX_NODES:
+    first = next(iter(node), "")
+    if not isinstance(first, str) or (first.islower() and first.isidentifier() and not first[-1].isdigit()):
+        return False  # as nearly all are, and looked at for each object of an answer
+    if not first or len(node) > MAX_NODES:
         return False
     is_pair = len(node) > 1
     for key in node:
