@@ -124,6 +124,8 @@ def test_name_and_value_may_be_key_and_value(argument: Any) -> None:
         "kind: Secret\nmetadata:\n  name: app-credentials\ntype: Opaque\n---\nkind: ConfigMap\ndata:\n  name: a-long-name-of-1-thing\n",
         '<add key="Password" value="%PASSWORD%" />',
         "creds = load_credentials(path1, path2)",
+        'NAMES = ["V1RequestAws",\n    "V1OrganizationExternalKeysPostRequestGcp"]',
+        "Discord, a-very-long-name-of-a-page-without-any-number-in-it",
     ],
 )
 def test_prose_that_names_vendors_is_no_secret(text: str) -> None:
