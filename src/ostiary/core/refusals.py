@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("ostiary.pipeline")
 
 WINDOW_S: Final = 60.0
-ONE_BY_ONE: Final = 1_200
+ONE_BY_ONE: Final = 12_000
 """Refused actions of one agent that are recorded one by one in a window; the rest is counted."""
 MAX_NAMED: Final = 20
 """Codes, actions and sessions a count names, each with its number; the others are counted as one."""
