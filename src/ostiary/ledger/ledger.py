@@ -97,16 +97,17 @@ class Ledger:
         Should the disk fail after all, no later action is allowed; should the process end first, the next start
         records that the outcome is unknown (decision 42).
         """
-        future = self._submit(entry) if not is_large(entry) else await self._submit_large(entry)
+        is_small = not is_large(entry)
+        future = self._submit(entry, is_awaited=False) if is_small else await self._submit_large(entry)
         future.add_done_callback(_seen)
 
-    def _submit(self, entry: Entry) -> "asyncio.Future[Receipt]":
+    def _submit(self, entry: Entry, *, is_awaited: bool = True) -> "asyncio.Future[Receipt]":
         writer, recorder = self._writer, self._recorder
         if writer is None or recorder is None:
             raise LedgerUnavailable("the ledger is not started")
         if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
             raise LedgerUnavailable(reason)
-        return writer.submit(recorder.record(entry))
+        return writer.submit(recorder.record(entry), is_awaited=is_awaited)
 
     async def _submit_large(self, entry: Entry) -> "asyncio.Future[Receipt]":
         writer, recorder = self._writer, self._recorder

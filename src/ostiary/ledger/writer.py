@@ -1,6 +1,6 @@
 """Group commit: one thread takes all that waits, makes it durable with one sync, and acknowledges all of it at once.
 
-No linger but for the event loop to come round, so that what it has under way shares the batch. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is
+No linger but for the event loop to come round, so that what it has under way shares the batch, and for entries that nobody awaits. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is
 retried (after a failed fsync the page may be gone), and only a restart, which checks everything, goes on.
 """
 
@@ -26,7 +26,7 @@ MAX_BATCH = 1_024
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_QUEUE = 4_096
 _TURN_S = 0.005
-"""Longest the writer waits for the loop to come round when entries wait already."""
+"""Longest the writer waits for the loop to come round when entries wait already, and an entry that nobody awaits for company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class Writer:
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._is_idle = False
         self._is_ringing = False
+        self._is_lingering = False
         self._is_closing = False
         self._sealed_at = time.monotonic()
         self._disk_at = 0.0
@@ -102,15 +103,19 @@ class Writer:
         """Begin with a checkpoint over what is there."""
         self._thread.start()
 
-    def submit(self, recorded: Recorded) -> "asyncio.Future[Receipt]":
-        """Queue an entry; the future ends when it is durable."""
+    def submit(self, recorded: Recorded, *, is_awaited: bool = True) -> "asyncio.Future[Receipt]":
+        """Queue an entry; the future ends when it is durable. One that nobody awaits stays a moment, to share the batch of the next."""
         future: asyncio.Future[Receipt] = self._loop.create_future()
         item = Waiting(recorded, future, time.monotonic())
         self._queue.append(item)
         self._newest = future
         if self._is_idle and not self._is_ringing:
-            self._is_ringing = True
-            self._loop.call_soon(self._ring_once)
+            if is_awaited:
+                self._is_ringing = True
+                self._loop.call_soon(self._ring_once)
+            elif not self._is_lingering:
+                self._is_lingering = True
+                self._loop.call_later(_TURN_S, self._ring_late)
         if not self.state.is_ok:
             self._loop.call_soon(_refuse, [item], self.state.reason)
         return future
@@ -118,6 +123,7 @@ class Writer:
     async def settled(self) -> None:
         """Return once every entry submitted so far is durable or refused."""
         if self._newest is not None and not self._newest.done():
+            self._ring()
             await asyncio.wait([self._newest])
 
     def refusal(self, kind: str, *, is_by_operator: bool = False) -> str:
@@ -163,6 +169,12 @@ class Writer:
         """Wake the writer when the loop has done what it was at, so that all of that makes one batch."""
         self._is_ringing = False
         self._ring()
+
+    def _ring_late(self) -> None:
+        """Wake the writer for what nobody awaits, unless it was taken along already."""
+        self._is_lingering = False
+        if self._queue:
+            self._ring()
 
     def _ring(self) -> None:
         if self._is_idle:
