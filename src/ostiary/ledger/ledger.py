@@ -95,7 +95,7 @@ class Ledger:
         """Put one entry in line behind all earlier ones, without waiting for the disk. Raises as `append` does.
 
         Should the disk fail after all, no later action is allowed; should the process end first, the next start
-        records that the outcome is unknown (decision 42).
+        records that the outcome is unknown (decision 41).
         """
         is_small = not is_large(entry)
         future = self._submit(entry, is_awaited=False) if is_small else await self._submit_large(entry)
