@@ -1,7 +1,8 @@
 """Group commit: one thread takes all that waits, makes it durable with one sync, and acknowledges all of it at once.
 
-No linger but for the event loop to come round, so that what it has under way shares the batch, and for entries that nobody awaits. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is
-retried (after a failed fsync the page may be gone), and only a restart, which checks everything, goes on.
+No linger but for the event loop to come round, so that what it has under way shares the batch, and for entries that nobody
+awaits. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is retried (after a
+failed fsync the page may be gone), and only a restart, which checks everything, goes on.
 """
 
 import asyncio

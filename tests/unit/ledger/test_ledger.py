@@ -92,6 +92,20 @@ async def test_an_entry_in_line_is_not_waited_for_and_keeps_its_place() -> None:
         assert [decode(leaf).session for leaf in store.entries] == ["first", "second"]
 
 
+async def test_an_entry_in_line_shares_the_batch_of_the_next_and_comes_by_itself() -> None:
+    """R-L1: one sync for both; where nothing follows, it is durable within moments all the same."""
+    store = MemoryStore()
+    async with running(store) as ledger:
+        await ledger.append(make_entry())
+        await ledger.post(make_entry())
+        await ledger.append(make_entry())
+        assert store.batches == [1, 2]
+        await ledger.post(make_entry())
+        async with asyncio.timeout(10):
+            while ledger.size < 4:
+                await asyncio.sleep(0.001)
+
+
 async def test_an_entry_in_line_that_is_lost_stops_everything_after_it() -> None:
     """R-L1: the answer is out, so nothing more may happen; the next start says that its outcome is unknown."""
     inner = MemoryStore()
