@@ -4,11 +4,16 @@ import os
 import sqlite3
 from pathlib import Path
 
+CACHE_KIB = 512
+"""Pages that each connection keeps: we write at the end and read what is new, and there are a dozen of them; SQLite's own is 2000."""
+
 
 def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
     """Open one database, for reading without changing a byte of it, or for writing with every commit synced."""
     if is_readonly:
-        return _connect_readonly(path)
+        connection = _connect_readonly(path)
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        return connection
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute("PRAGMA page_size=8192")
@@ -16,6 +21,7 @@ def connect(path: Path, *, is_readonly: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
     connection.execute("PRAGMA secure_delete=ON")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     return connection
 
 
