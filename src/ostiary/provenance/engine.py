@@ -10,7 +10,7 @@ from ostiary.core.pipeline import Passage
 from ostiary.core.ports import RegistrySource
 from ostiary.core.registry import Profile, Registry, Server
 from ostiary.core.subject import Integrity, Session
-from ostiary.provenance import absorbing, answers, beside, narrowing
+from ostiary.provenance import absorbing, answers, narrowing, together
 from ostiary.provenance.asked import deeds_of, is_asked, only_spends
 from ostiary.provenance.directories import Directories
 from ostiary.provenance.fields import fields_of
@@ -315,7 +315,10 @@ def _mend(tracer: Tracer, action: Action, origins: dict[str, str], control: dict
     """Look again at the arguments that are not safe, now side by side with the others."""
     given = action.arguments
     safe = [name for name in control if name not in sources] if makes_new(action.name.rpartition("/")[2]) else []
-    for origin, names in (("user", beside.together(tracer.index, given, sources)), ("derived", beside.left_empty(given, sources, safe))):
+    for origin, names in (
+        ("user", together.said_as_one(tracer.index, given, sources)),
+        ("derived", together.left_empty(given, sources, safe)),
+    ):
         for name in names:
             control[name] = origins[name] = origin
             sources.pop(name, None)

@@ -10,7 +10,7 @@ from ostiary.provenance.tracing import MAX_PART, plain_key
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
-def together(index: ValueIndex, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
+def said_as_one(index: ValueIndex, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """Return the arguments that, side by side, are one value of the user's: owner and name of `owner/name`."""
     texts = [name for name, value in arguments.items() if isinstance(value, str) and 0 < len(value) <= MAX_PART and value.count(" ") == 0]
     joined: list[str] = []
