@@ -9,10 +9,12 @@ from ostiary.core.action import Action, Boundary, Resource
 from ostiary.core.decision import Refusal, refusal_of, refuse
 from ostiary.core.pipeline import Passage, Pipeline
 from ostiary.core.ports import Credential, Identity, PolicyEngine, RegistrySource
+from ostiary.core.quick import quick
 from ostiary.core.registry import Tool
 from ostiary.core.subject import Session
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What the server did: the content, how it ended when not well (`upstream_failed` …), its status."""

@@ -6,10 +6,12 @@ from typing import Any
 
 from ostiary.controls import leaves, text_rules
 from ostiary.controls.pattern import Span
+from ostiary.core.quick import quick
 
 NOTHING: frozenset[str] = frozenset()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A value as it was read, and as it may go on."""

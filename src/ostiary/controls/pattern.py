@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ostiary.core.quick import quick
+
 SEPARATOR = "\x1e"
 """Stands between two JSON leaves in a scanned buffer, so that nothing matches across them by accident."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Span:
     """A confirmed find: characters `start` to `end` (exclusive) of the scanned text."""

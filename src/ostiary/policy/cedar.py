@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from cedarpy import _internal as cedar
 
+from ostiary.core.quick import quick
 from ostiary.policy.entities import Uid
 from ostiary.policy.source import Policy
 
@@ -33,6 +34,7 @@ class _Response(msgspec.Struct):
     decision: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What Cedar said. With errors it says nothing, whatever `is_allowed` holds: Cedar skips a policy that fails."""

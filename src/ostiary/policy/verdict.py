@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ostiary.core.action import Action, Origins
 from ostiary.core.decision import Approval, ApprovalRule, Decision, Effect
+from ostiary.core.quick import quick
 from ostiary.core.subject import Principal, PrincipalKind, Session
 from ostiary.policy.obligations import add_up
 from ostiary.policy.slicing import Link
@@ -28,6 +29,7 @@ ORIGINS = frozenset(_FROM)
 """Every origin that an argument can have."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What one link of the chain was told."""

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from ostiary.core.quick import quick
 from ostiary.provenance.dates import DATE, TIME, read_date, read_time
 from ostiary.provenance.words import fold, plain_digits
 
@@ -69,6 +70,7 @@ IBAN_LENGTHS: dict[str, int] = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Found:
     """One value a text holds: where, and its canonical keys, the most exact first."""

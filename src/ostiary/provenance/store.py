@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Any
 
+from ostiary.core.quick import quick
 from ostiary.provenance.labels import ORIGINS, RANK
 from ostiary.provenance.request import Request, wanted_from
 from ostiary.provenance.told import Told
@@ -35,6 +36,7 @@ MAX_WORDS = 16_384
 """Characters of the user's own words that are remembered."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where values came from, as shown to people: `the user's request`, `mail/read_mail`."""

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
+from ostiary.core.quick import quick
 from ostiary.provenance import forms
 from ostiary.provenance.asked import is_asked
 from ostiary.provenance.labels import SAFE, worst
@@ -48,6 +49,7 @@ _LINK_MARKS = ("//", "www.", "data:", "javascript:", "mailto:", "file:")
 _LIST = re.compile(r"\s*[,;]\s*|\s+")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """One scalar of an argument, with the name it has there and what the schema says of it."""

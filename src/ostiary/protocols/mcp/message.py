@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ostiary.core.decision import Refusal, refuse
 from ostiary.core.errors import InvalidAction
+from ostiary.core.quick import quick
 from ostiary.core.strict_json import parse
 
 LEGACY: Final = ("2025-11-25", "2025-06-18")
@@ -43,6 +44,7 @@ class RpcError(Exception):
         self.code, self.message, self.data, self.status, self.id = code, message, data, status, id
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Message:
     """A request (id and method), a notification (method) or a response (id and `reply`)."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ostiary.core.errors import NotFound, UpstreamUnavailable
 from ostiary.core.ports import RegistrySource
+from ostiary.core.quick import quick
 from ostiary.core.registry import Registry, Server
 from ostiary.core.subject import Session
 
@@ -64,6 +65,7 @@ class Deaf:
         """Nothing to do."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What we say we can do when connecting with `initialize`."""
