@@ -1,7 +1,7 @@
 """Group commit: one thread takes all that waits, makes it durable with one sync, and acknowledges all of it at once.
 
-No linger but for the event loop to come round, so that what it has under way shares the batch, and for entries that nobody
-awaits. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is retried (after a
+No linger but for the event loop to come round, so that what it has under way shares the batch; while it is busy, for more
+company, as nothing would go on sooner; and for entries that nobody awaits. Any error of the store or the signer is final: the state is failed, every waiter is told, nothing is retried (after a
 failed fsync the page may be gone), and only a restart, which checks everything, goes on.
 """
 
@@ -26,8 +26,12 @@ log = logging.getLogger("ostiary.ledger")
 MAX_BATCH = 1_024
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_QUEUE = 4_096
+_BUSY_S = 0.000_2
+"""A turn of the loop that took longer had something else to do."""
+_CROWD, _CROWD_S = 64, 0.020
+"""Entries that make a batch worth its sync, and seconds that the first of them waits for so many while the loop is busy."""
 _TURN_S = 0.005
-"""Longest the writer waits for the loop to come round when entries wait already, and an entry that nobody awaits for company."""
+"""Longest the writer waits for the loop to come round when entries wait already, and an entry that nobody awaits for one that somebody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Writer:
         if self._is_idle and not self._is_ringing:
             if is_awaited:
                 self._is_ringing = True
-                self._loop.call_soon(self._ring_once)
+                self._loop.call_soon(self._ring_once, time.monotonic())
             elif not self._is_lingering:
                 self._is_lingering = True
                 self._loop.call_later(_TURN_S, self._ring_late)
@@ -138,14 +142,17 @@ class Writer:
             return "the ledger is closing"
         if self._is_full and kind != Kind.OUTCOME and not (is_by_operator and self._has_last_room):
             return "the disk is nearly full, so no new action is recorded"
-        try:
-            since = self._queue[0].since
-        except IndexError:  # asked for first, because the writer may take the last entry at any moment
-            return ""
         waiting = len(self._queue)
-        if waiting >= MAX_QUEUE or time.monotonic() - since > self._pace.max_age_s:
+        if waiting and (waiting >= MAX_QUEUE or self._age(time.monotonic()) > self._pace.max_age_s):
             return f"{waiting} entries wait to be written: the disk is too slow for this load"
         return ""
+
+    def _age(self, now: float) -> float:
+        """Return for how many seconds the oldest entry waits."""
+        try:
+            return now - self._queue[0].since
+        except IndexError:  # the writer may take the last entry at any moment
+            return 0.0
 
     def seal(self) -> "asyncio.Future[None]":
         """Ask for a checkpoint over everything durable now; the future ends when it is released."""
@@ -166,8 +173,15 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _ring_once(self) -> None:
-        """Wake the writer when the loop has done what it was at, so that all of that makes one batch."""
+    def _ring_once(self, since: float) -> None:
+        """Wake the writer when the loop has done what it was at, so that all of that makes one batch.
+
+        While the loop is busy, a commit sooner would not let anything go on sooner: then a batch waits for more company.
+        """
+        now = time.monotonic()
+        if now - since > _BUSY_S and len(self._queue) < _CROWD and self._age(now) < _CROWD_S:
+            self._loop.call_soon(self._ring_once, now)
+            return
         self._is_ringing = False
         self._ring()
 
@@ -250,7 +264,7 @@ class Writer:
                 item.future.set_result(Receipt(index, item.recorded.hash))
         if self._queue and not self._is_ringing:
             self._is_ringing = True
-            self._loop.call_soon(self._ring_once)
+            self._loop.call_soon(self._ring_once, time.monotonic())
 
     def _tend(self) -> None:
         """Seal when it is time, and look at the disk."""

@@ -94,13 +94,31 @@ async def test_an_entry_in_line_is_not_waited_for_and_keeps_its_place() -> None:
 
 async def test_an_entry_in_line_shares_the_batch_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """R-L1: one sync for both."""
-    monkeypatch.setattr(writer, "_TURN_S", 10.0)
+    monkeypatch.setattr(writer, "_TURN_S", 0.5)
     store = MemoryStore()
     async with running(store) as ledger:
         await ledger.append(make_entry())
         await ledger.post(make_entry())
         await ledger.append(make_entry())
         assert store.batches == [1, 2]
+
+
+@pytest.mark.parametrize(("busy_s", "batches"), [(0.0, [8]), (10.0, [1] * 8)])
+async def test_a_batch_waits_for_company_while_the_loop_is_busy(monkeypatch: pytest.MonkeyPatch, busy_s: float, batches: list[int]) -> None:
+    """R-L1: one sync for many when a sooner one would help nobody; no wait where the loop has nothing else to do."""
+    monkeypatch.setattr(writer, "_BUSY_S", busy_s)
+    monkeypatch.setattr(writer, "_CROWD", 8)
+    monkeypatch.setattr(writer, "_CROWD_S", 10.0)
+    store = MemoryStore()
+    async with running(store) as ledger:
+        waiting = []
+        for _ in range(8):
+            waiting.append(asyncio.ensure_future(ledger.append(make_entry())))
+            while busy_s and not waiting[-1].done():
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+    assert store.batches == batches
 
 
 async def test_an_entry_in_line_that_nothing_follows_comes_by_itself() -> None:
