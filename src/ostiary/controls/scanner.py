@@ -101,7 +101,7 @@ class Scanner:
         if not text:
             return []
         if SOFT_HYPHEN in text:
-            return self._scan_joined(text)
+            return self._scan_joined(text, workspace)
         folded = fold(text)
         hits: list[tuple[int, int]] = []
         try:
@@ -115,10 +115,10 @@ class Scanner:
         spans.sort(key=lambda span: (span.start, -span.end))
         return spans
 
-    def _scan_joined(self, text: str) -> list[Span]:
+    def _scan_joined(self, text: str, workspace: Any) -> list[Span]:
         """Read a text as it is shown: a soft hyphen parts no word that a find could be hidden in."""
         kept = [at for at, char in enumerate(text) if char != SOFT_HYPHEN]
-        spans = self.scan(text.replace(SOFT_HYPHEN, ""))
+        spans = self.scan(text.replace(SOFT_HYPHEN, ""), workspace)
         return [replace(span, start=kept[span.start], end=kept[span.end - 1] + 1) for span in spans]
 
     def _windows(self, hits: Sequence[tuple[int, int]]) -> dict[int, list[list[int]]]:
