@@ -55,9 +55,9 @@ _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosni
 
 
 _NOT_YET = (
-    ("/data/", "the door to data sources", "a source can be declared, and no agent reaches it"),
-    ("/api/", "the door to external APIs", "an API can be declared, and no agent reaches it"),
-    ("/access/", "the AuthZEN door", "ask POST /v1/policies/explain what may be done"),
+    ("/data", "the door to data sources", "a source can be declared, and no agent reaches it"),
+    ("/api", "the door to external APIs", "an API can be declared, and no agent reaches it"),
+    ("/access", "the AuthZEN door", "ask POST /v1/policies/explain what may be done"),
     ("/console", "the console", "use the command line, or the operations of /docs"),
 )
 """Places that are promised and not built: how the path begins, what will be there, and what there is instead."""
@@ -132,7 +132,7 @@ async def answer_to(request: Request, error: Exception) -> JSONResponse:
 
 def _absent(path: str) -> Refusal:
     for begin, what, instead in _NOT_YET:
-        if path == begin.rstrip("/") or path.startswith(begin.rstrip("/") + "/"):
+        if path == begin or path.startswith(f"{begin}/"):
             return refuse("not_found", f"{what} is not in this version", remedy=instead)
     return refuse("not_found", "there is no such path here", remedy="see /docs for the operations there are")
 

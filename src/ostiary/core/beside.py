@@ -27,8 +27,11 @@ _under_way: set[object] = set()
 
 async def beside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do pure work on a value of `size` bytes: here and now when it is small, else on the thread."""
-    if size <= LARGE:
-        return work(*args, **kwargs)
+    return work(*args, **kwargs) if size <= LARGE else await aside(work, *args, **kwargs)
+
+
+async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do pure work on the thread."""
     _under_way.add(turn := object())
     sys.setswitchinterval(TURN_S)
     try:

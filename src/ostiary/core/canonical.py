@@ -19,13 +19,16 @@ def _encode(value: Any) -> str:
     return "".join(_chunks(value, 0)) if _chunks else _checked.encode(value)
 
 
+def _text(value: Any) -> str:
+    return _encode(value) if _is_plain(value) else _slow(value)
+
+
 def canonical(value: Any) -> bytes:
     """Return the canonical JSON of `value` (RFC 8785).
 
     Raises ValueError for NaN, infinities and lone surrogates (UnicodeEncodeError is one).
     """
-    text = _encode(value) if _is_plain(value) else _slow(value)
-    return text.encode()
+    return _text(value).encode()
 
 
 def canonical_in_pieces(value: Any) -> bytes:
@@ -38,14 +41,14 @@ def _pieces(value: Any) -> str:
         return f'"{"".join(_string(value[at : at + PIECE])[1:-1] for at in range(0, len(value), PIECE))}"'
     if isinstance(value, Mapping):
         if _is_short(value.values()):
-            return _encode(value) if _is_plain(value) else _slow(value)
+            return _text(value)
         keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join([f"{_string(key)}:{_pieces(value[key])}" for key in keys]) + "}"
     if isinstance(value, list | tuple):
         if _is_short(value):
-            return _encode(value) if _is_plain(value) else _slow(value)
+            return _text(value)
         return "[" + ",".join([_pieces(item) for item in value]) + "]"
-    return _encode(value) if _is_plain(value) else _slow(value)
+    return _text(value)
 
 
 def _is_short(items: Collection[Any]) -> bool:

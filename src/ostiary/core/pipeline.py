@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ostiary.core.action import Action, Boundary, Origins
-from ostiary.core.beside import LARGE, beside, is_large
+from ostiary.core.beside import LARGE, aside, is_large
 from ostiary.core.canonical import canonical, canonical_in_pieces
 from ostiary.core.decision import Approval, Context, Decision, Effect, Refusal, refusal_of, refuse
 from ostiary.core.entry import Entry, Family, Kind, Part, Receipt
@@ -29,8 +29,6 @@ from ostiary.core.subject import Session
 log = logging.getLogger("ostiary.pipeline")
 
 _ALLOW, _DENY, _HOLD = Effect.ALLOW.value, Effect.DENY.value, Effect.HOLD.value
-LARGER = LARGE + 1
-"""The size of what was found to be large, whatever it is exactly."""
 NOWHERE = Origins()
 """The origins of an action that was not traced yet."""
 
@@ -201,7 +199,7 @@ class Pipeline:
     async def _settle_large(self, passage: Passage, content: Any, code: str) -> Any | Refusal:
         """Read a large answer beside the event loop first; meanwhile it counts as still upstream, for nobody was given any of it."""
         try:
-            passage.ahead = await beside(LARGER, self._ports.controls.look, content)
+            passage.ahead = await aside(self._ports.controls.look, content)
             fallen = None if passage.refusal is not None else self.check(passage)
         except Exception as error:
             fallen = self._failed(error)
@@ -225,7 +223,7 @@ class Pipeline:
             code = shaped.code
         try:
             if is_long and not isinstance(shaped, Refusal):
-                part = Part("result", await beside(LARGER, canonical_in_pieces, shaped))
+                part = Part("result", await aside(canonical_in_pieces, shaped))
             recorded = None if isinstance(shaped, Refusal) else part or Part("result", canonical(shaped))
             outcome = self._outcome(passage, code, recorded)
             if passage.action is not None and passage.action.is_read_only:
@@ -247,8 +245,8 @@ class Pipeline:
         if passage.size <= LARGE:
             return None
         _, action = passage.acting
-        await beside(passage.size, action.prepare)
-        passage.ahead = await beside(passage.size, self._ports.controls.look, action.arguments)
+        await aside(action.prepare)
+        passage.ahead = await aside(self._ports.controls.look, action.arguments)
         return await self._stand(passage)
 
     async def _trace(self, passage: Passage) -> Refusal | None:

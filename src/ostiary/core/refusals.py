@@ -131,8 +131,8 @@ class Refusals:
         )
 
 
-def _count(counts: Counter[str], name: str) -> None:
-    counts[name if name in counts or len(counts) < MAX_NAMED else OTHER] += 1
+def _count(counts: Counter[str], name: str, number: int = 1) -> None:
+    counts[name if name in counts or len(counts) < MAX_NAMED else OTHER] += number
 
 
 def _merge(later: _Window, earlier: _Window) -> None:
@@ -140,4 +140,4 @@ def _merge(later: _Window, earlier: _Window) -> None:
     later.counted += earlier.counted
     for mine, theirs in ((later.codes, earlier.codes), (later.actions, earlier.actions), (later.sessions, earlier.sessions)):
         for name, number in theirs.items():
-            mine[name if name in mine or len(mine) < MAX_NAMED else OTHER] += number
+            _count(mine, name, number)

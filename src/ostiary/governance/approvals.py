@@ -320,7 +320,7 @@ class Approvals:
     def _handle(self, task: Task) -> Mapping[str, Any]:
         return {"id": task.id, "url": self._url.replace("{id}", task.id), "expires_at": round(task.expires_at)}
 
-    def _entry(self, task: Task, verb: str, *, by: str = "", code: str, reason: str, **parts: str) -> Entry:
+    def _entry(self, task: Task, verb: str, *, by: str, code: str, reason: str, **parts: str) -> Entry:
         return Entry(
             id=new_id(),
             family=Family.ACTION,

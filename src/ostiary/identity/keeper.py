@@ -227,17 +227,20 @@ class GuardedLedger:
 
     async def append(self, entry: Entry) -> Receipt:
         """Record one entry. Raises LedgerUnavailable, or Unavailable when the session cannot be stored."""
-        live = self._live.get(entry.session)
-        if live is not None and (live.is_behind or live.above or self._asked.is_behind):
+        if (live := self._behind(entry)) is not None:
             await self._keep(live)
         return await self._ledger.append(entry)
 
     async def post(self, entry: Entry) -> None:
         """Put one entry in line. Raises as `append` does."""
-        live = self._live.get(entry.session)
-        if live is not None and (live.is_behind or live.above or self._asked.is_behind):
+        if (live := self._behind(entry)) is not None:
             await self._keep(live)
         await self._ledger.post(entry)
+
+    def _behind(self, entry: Entry) -> Live | None:
+        """Return the session of an entry when something of it, or above it, may have to be stored first."""
+        live = self._live.get(entry.session)
+        return live if live is not None and (live.is_behind or live.above or self._asked.is_behind) else None
 
     async def _keep(self, live: Live) -> None:
         if live.is_behind:

@@ -102,23 +102,23 @@ class Ledger:
         future.add_done_callback(_seen)
 
     def _submit(self, entry: Entry, *, is_awaited: bool = True) -> "asyncio.Future[Receipt]":
-        writer, recorder = self._writer, self._recorder
-        if writer is None or recorder is None:
-            raise LedgerUnavailable("the ledger is not started")
-        if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
-            raise LedgerUnavailable(reason)
+        writer, recorder = self._accepting(entry)
         return writer.submit(recorder.record(entry), is_awaited=is_awaited)
 
     async def _submit_large(self, entry: Entry) -> "asyncio.Future[Receipt]":
-        writer, recorder = self._writer, self._recorder
-        if writer is None or recorder is None:
-            raise LedgerUnavailable("the ledger is not started")
-        if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
-            raise LedgerUnavailable(reason)
+        writer, recorder = self._accepting(entry)
         recorded = await recorder.record_large(entry)
         if reason := writer.refusal(Kind.OUTCOME):
             raise LedgerUnavailable(reason)
         return writer.submit(recorded)
+
+    def _accepting(self, entry: Entry) -> tuple[Writer, Recorder]:
+        writer, recorder = self._writer, self._recorder
+        if writer is None or recorder is None:
+            raise LedgerUnavailable("the ledger is not started")
+        if reason := writer.refusal(entry.kind, is_by_operator=_is_by_operator(entry)):
+            raise LedgerUnavailable(reason)
+        return writer, recorder
 
     async def settled(self) -> None:
         """Return once everything recorded so far is durable, or has failed to be: who reads the record sees what was answered."""

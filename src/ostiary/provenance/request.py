@@ -169,7 +169,7 @@ class Request:
         """Say whether each amount of an action is one that the user wants to give back."""
         if not self.returned or any(isinstance(value, dict | list) and value for value in arguments.values()):
             return False
-        found = {forms.number_key(value) for name, value in arguments.items() if _is_amount(name, value)}
+        found = {forms.number_key(value) for name, value in arguments.items() if is_amount(name, value)}
         written = (forms.whole(value) for value in arguments.values() if isinstance(value, str))
         found |= {value.keys[-1][2:] for value in written if value is not None and value.kind == "amount"}
         return bool(found) and found <= self.returned
@@ -238,7 +238,8 @@ def extreme(records: Sequence[Sequence[tuple[str, Any]]], is_most: bool, names: 
     return None
 
 
-def _is_amount(name: str, value: Any) -> bool:
+def is_amount(name: str, value: Any) -> bool:
+    """Say whether a number by this name is how much of something, and not which."""
     return isinstance(value, int | float) and not isinstance(value, bool) and not is_identifier(name)
 
 

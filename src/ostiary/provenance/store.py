@@ -190,11 +190,6 @@ class ValueIndex:
             number = self._trusted.get(key)
         return None if number is None else self.sources[number]
 
-    @property
-    def has_slash(self) -> bool:
-        """Say whether the user wrote a value of several parts, `a/b`."""
-        return "/" in self._raw
-
     def knows_word(self, word: str) -> bool:
         """Say whether a folded token stands in the user's own words and names something."""
         return word in self.vocabulary and word not in STOP

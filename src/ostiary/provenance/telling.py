@@ -10,6 +10,7 @@ from ostiary.provenance import forms
 from ostiary.provenance.fields import MAX_SHAPED, Own, Step, Taken, is_code
 from ostiary.provenance.keys import keys_of
 from ostiary.provenance.profile import is_identifier
+from ostiary.provenance.request import is_amount
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.told import BACK, PAYERS, TOLD
 from ostiary.provenance.tracing import plain_key
@@ -49,5 +50,4 @@ def _trust(index: ValueIndex, own: Own, server: str, source: int) -> None:
 
 
 def _is_amount(value: Any, step: Step, amount: str) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and not is_identifier(step.name)
-    return is_number and step.is_attested and forms.number_key(value) == amount
+    return step.is_attested and is_amount(step.name, value) and forms.number_key(value) == amount

@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
+from ostiary.provenance.narrowing import EMPTY
 from ostiary.provenance.store import ValueIndex
 from ostiary.provenance.tracing import MAX_PART, plain_key
-
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def said_as_one(index: ValueIndex, arguments: Mapping[str, Any], names: Collection[str]) -> list[str]:
@@ -27,8 +26,8 @@ def left_empty(arguments: Mapping[str, Any], names: Collection[str], beside: Col
 
     Where something new is made, what is left empty clears nothing and means nobody, `beside` what decides and is safe.
     """
-    if any(arguments.get(name) not in _NOTHING for name in beside):
-        return [name for name in names if arguments.get(name) in _NOTHING]
+    if any(arguments.get(name) not in EMPTY for name in beside):
+        return [name for name in names if arguments.get(name) in EMPTY]
     return [
         name
         for name in names

@@ -99,10 +99,15 @@ MAX_NAME = 3
 """Words of an application's name that may stand before the verb."""
 
 
+def _words(name: str) -> list[str]:
+    """Return the words of a tool's name, without the server's that may stand before it."""
+    return parts(name.rpartition("__")[2])
+
+
 @lru_cache(maxsize=4096)
 def only_looks(name: str, said: str = "") -> bool:
     """Say whether a tool by this name, of which its maker says `said`, only looks."""
-    words = parts(name.rpartition("__")[2])
+    words = _words(name)
     if not words:
         return False
     at = next((at for at, word in enumerate(words[: MAX_NAME + 1]) if word in (_PREFIXED if at > 0 else _READ)), None)
@@ -140,14 +145,14 @@ def looks_outside(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_reversible(name: str) -> bool:
     """Say whether a tool by this name changes only its own records, in a way that can be taken back."""
-    words = parts(name.rpartition("__")[2])
+    words = _words(name)
     return bool(words) and words[0] in _REVERSIBLE and not DANGEROUS.intersection(words) and not OUTWARD.intersection(words)
 
 
 @lru_cache(maxsize=4096)
 def makes_new(name: str) -> bool:
     """Say whether a tool by this name makes something new, so that what is left empty there clears nothing."""
-    words = parts(name.rpartition("__")[2])
+    words = _words(name)
     return (
         bool(words) and not _MAKES.isdisjoint((words[0], words[-1], *words[1:2])) and not (_CHANGES - _MAKES - _THINGS).intersection(words)
     )
@@ -156,7 +161,7 @@ def makes_new(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def asks_for_oneself(name: str) -> bool:
     """Say whether a tool by this name tells who one is, when it is asked for nobody: `show_profile`, `get_me`, `current_user`."""
-    words = parts(name.rpartition("__")[2])
+    words = _words(name)
     if not only_looks(name) and words[:1] not in (["whoami"], ["current"], ["my"]):
         return False
     return words[-1] in _ONESELF or (
@@ -167,5 +172,5 @@ def asks_for_oneself(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def lets_in(name: str) -> bool:
     """Say whether a tool by this name opens a session with somebody's name and secret."""
-    words = parts(name.rpartition("__")[2])
+    words = _words(name)
     return not _ENTERS.isdisjoint(words) or words[-2:] in (["log", "in"], ["sign", "in"])
