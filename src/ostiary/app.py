@@ -1,6 +1,5 @@
 """The composition root: the only module that chooses parts. Read `open_gateway` from top to bottom to see what Ostiary is made of."""
 
-import datetime as dt
 import logging
 import platform
 import ssl
@@ -205,7 +204,7 @@ async def _foundation(closing: AsyncExitStack, settings: Settings, data: Path) -
     await _remember_size(store, ledger)
     reader = ledger.reader()
     closing.callback(reader.close)
-    clock.start_after(_newest_ns(reader.tail(ledger.size - 2, limit=1)))
+    clock.start_after(reader.newest_ns())
     registrar = Registrar(store, ledger, clock, settings.identity.trust_domain)
     return _Base(store, ledger, reader, clock, registrar, SealedSecrets(store, ledger, clock))
 
@@ -406,10 +405,6 @@ def _origin(data: Path) -> str:
             raise Corrupt(f"`{path}` is gone, and the ledger beside it needs it", remedy="restore it from the backup of this data folder")
         path.write_text(f"{platform.node() or 'localhost'}/ledger/{new_id()[-12:]}\n")
     return path.read_text().strip()
-
-
-def _newest_ns(rows: list[dict[str, object]]) -> int:
-    return max((round(dt.datetime.fromisoformat(str(row["at"])).timestamp() * 1e9) for row in rows), default=0)
 
 
 def _control_options(settings: Settings) -> ControlOptions:

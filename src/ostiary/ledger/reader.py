@@ -84,6 +84,10 @@ class LedgerReader:
         with self._lock:
             return tuple(decode(leaf) for _, leaf in self._source.leaves(first, first + limit))
 
+    def newest_ns(self) -> int:
+        """Return when the newest entry was made, in nanoseconds since the epoch; 0 when there is none."""
+        return max((leaf.at * 1000 for leaf in self.leaves(self.size - 1, 1)), default=0)
+
     def masked(self, word: str) -> str:
         """Return a word as entries spell it: itself, or its stand-in when it must not stand in clear."""
         return word if PLAIN.match(word) or self._vault is None else self._vault.word(word)

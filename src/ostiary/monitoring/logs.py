@@ -24,22 +24,23 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         said = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name, "timestamp": _moment(record)}
-        if trace := self._trace(record):
+        if trace := _trace(self, record):
             said["exception"] = trace
         return json.dumps(said)
 
-    def _trace(self, record: logging.LogRecord) -> str:
-        found = [self.formatException(record.exc_info)] if record.exc_info else []
-        return "\n".join([*found, *([self.formatStack(record.stack_info)] if record.stack_info else [])])
 
-
-class _Text(_Json):
+class _Text(logging.Formatter):
     """Shows what servers and agents wrote, and lets the terminal obey none of it."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_moment(record)} [{record.levelname.lower():<8}] {record.getMessage().translate(INERT_LINE)} [{record.name}]"
-        trace = self._trace(record).translate(INERT)
+        trace = _trace(self, record).translate(INERT)
         return f"{line}\n{trace}" if trace else line
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    found = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    return "\n".join([*found, *([formatter.formatStack(record.stack_info)] if record.stack_info else [])])
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -1,6 +1,5 @@
 """Opens and checks a ledger that lies on disk: a data directory or an export, with or without its keys."""
 
-import datetime as dt
 import os
 import sqlite3
 from pathlib import Path
@@ -35,10 +34,10 @@ def newest_at(path: Path) -> float | None:
     """Return when the newest entry of a data directory was made, in seconds since the epoch; None for one without. Raises as `open_reader`."""
     reader = open_reader(path)
     try:
-        last = reader.tail(ledger_size(ledger_directory(path)) - 2, limit=1)
+        newest = reader.newest_ns()
     finally:
         reader.close()
-    return max((dt.datetime.fromisoformat(str(row["at"])).timestamp() for row in last), default=None)
+    return newest / 1e9 if newest else None
 
 
 def open_reader(path: Path, keys: LedgerKeys | None = None) -> LedgerReader:

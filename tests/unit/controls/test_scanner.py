@@ -3,7 +3,9 @@
 import random
 import re
 from itertools import pairwise
+from typing import Any
 
+import hyperscan
 import pytest
 
 from ostiary.controls import detectors, scanner
@@ -34,6 +36,30 @@ def test_too_many_candidates_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanner, "MAX_HITS", 100)
     with pytest.raises(Unavailable):
         detectors.scanner().scan("a@b.example " * 500)
+
+
+@pytest.mark.parametrize("text", ["write to bob@example.com", "write to bob@exam\xadple.com"])
+def test_the_thread_beside_the_loop_has_a_workspace_of_its_own(text: str) -> None:
+    """R-K2: two scans in one workspace would disturb each other, with whatever characters the text is written."""
+    used = []
+
+    class Watched:
+        def __init__(self, database: Any) -> None:
+            self._database = database
+
+        def scan(self, *arguments: Any, scratch: Any, **named: Any) -> None:
+            used.append(scratch)
+            self._database.scan(*arguments, scratch=scratch, **named)
+
+    found = Scanner(detectors.patterns())
+    plain = found.scan(text)
+    real = found._database
+    spare = hyperscan.Scratch(real)
+    watched: Any = Watched(real)
+    found._database, found._workspace = watched, spare
+    assert found.scan_beside(text) == plain
+    assert [span.kind for span in plain] == ["pii.email"]
+    assert used == [spare]
 
 
 def test_detector_that_fails_refuses() -> None:
