@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -190,6 +191,20 @@ class _View:
 
     def close(self) -> None:
         pass
+
+
+class SlowStore(MemoryStore):
+    """A store whose commits wait for the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Semaphore(0)
+        self.arrived = threading.Semaphore(0)
+
+    def commit(self, batch: Batch) -> None:
+        self.arrived.release()
+        assert self.gate.acquire(timeout=10)
+        super().commit(batch)
 
 
 class InjectedError(OSError):

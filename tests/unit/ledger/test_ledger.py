@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
-import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -11,29 +9,14 @@ from typing import Any
 import pytest
 
 from ostiary.core.entry import Family, Kind, Part
-from ostiary.core.errors import CheckpointMismatch, InvalidAction, InvalidConfig, LedgerTampered, LedgerUnavailable
-from ostiary.ledger import Ledger, Pace, writer
+from ostiary.core.errors import InvalidAction, LedgerUnavailable
+from ostiary.ledger import Ledger, Pace
 from ostiary.ledger.leaf import decode
 from ostiary.ledger.note import Verifier
-from ostiary.ledger.store import Batch
 from ostiary.ledger.tree import Tree, leaf_hash
 from ostiary.ledger.verify import verify_source
 from ostiary.ledger.writer import MAX_QUEUE
-from tests.support.ledger import ORIGIN, QUICK, FailingStore, MemoryStore, ledger_keys, make_entry, running
-
-
-class SlowStore(MemoryStore):
-    """A store whose commits wait for the test."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Semaphore(0)
-        self.arrived = threading.Semaphore(0)
-
-    def commit(self, batch: Batch) -> None:
-        self.arrived.release()
-        assert self.gate.acquire(timeout=10)
-        super().commit(batch)
+from tests.support.ledger import ORIGIN, QUICK, FailingStore, MemoryStore, SlowStore, ledger_keys, make_entry, running
 
 
 async def test_a_receipt_names_the_place_and_hash_of_a_durable_entry() -> None:
@@ -48,21 +31,6 @@ async def test_a_receipt_names_the_place_and_hash_of_a_durable_entry() -> None:
         assert ledger.state.is_ok
 
 
-async def test_all_that_waits_is_committed_together() -> None:
-    """R-L1: one transaction, one sync for many; order is the order of asking."""
-    store = SlowStore()
-    async with running(store) as ledger:
-        first = asyncio.ensure_future(ledger.append(make_entry(session="0")))
-        await asyncio.to_thread(store.arrived.acquire)
-        rest = [asyncio.ensure_future(ledger.append(make_entry(session=f"{n + 1}"))) for n in range(100)]
-        await asyncio.sleep(0)
-        store.gate.release(5)
-        receipts = await asyncio.gather(first, *rest)
-        assert [receipt.index for receipt in receipts] == list(range(101))
-        assert store.batches == [1, 100]
-        assert [decode(leaf).session for leaf in store.entries] == [str(n) for n in range(101)]
-
-
 async def test_no_receipt_before_the_store_says_durable() -> None:
     """R-L1: while the sync is under way nobody is told anything."""
     store = SlowStore()
@@ -74,77 +42,6 @@ async def test_no_receipt_before_the_store_says_durable() -> None:
         assert not waiting.done()
         store.gate.release(5)
         assert (await waiting).index == 0
-
-
-async def test_an_entry_in_line_is_not_waited_for_and_keeps_its_place() -> None:
-    """R-L1: what changed nothing is answered before its outcome is durable; whoever asks for the record waits for it."""
-    store = SlowStore()
-    async with running(store) as ledger:
-        await asyncio.wait_for(ledger.post(make_entry(session="first")), 1)
-        assert store.entries == []
-        behind = asyncio.ensure_future(ledger.append(make_entry(session="second")))
-        asked = asyncio.ensure_future(ledger.settled())
-        await asyncio.to_thread(store.arrived.acquire)
-        assert not asked.done()
-        store.gate.release(5)
-        assert (await behind).index == 1
-        await asked
-        assert [decode(leaf).session for leaf in store.entries] == ["first", "second"]
-
-
-async def test_an_entry_in_line_shares_the_batch_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R-L1: one sync for both."""
-    monkeypatch.setattr(writer, "_TURN_S", 0.5)
-    store = MemoryStore()
-    async with running(store) as ledger:
-        await ledger.append(make_entry())
-        await ledger.post(make_entry())
-        await ledger.append(make_entry())
-        assert store.batches == [1, 2]
-
-
-@pytest.mark.parametrize(("busy_s", "batches"), [(0.0, [8]), (10.0, [1] * 8)])
-async def test_a_batch_waits_for_company_while_the_loop_is_busy(monkeypatch: pytest.MonkeyPatch, busy_s: float, batches: list[int]) -> None:
-    """R-L1: one sync for many when a sooner one would help nobody; no wait where the loop has nothing else to do."""
-    monkeypatch.setattr(writer, "_BUSY_S", busy_s)
-    monkeypatch.setattr(writer, "_CROWD", 8)
-    monkeypatch.setattr(writer, "_CROWD_S", 10.0)
-    store = MemoryStore()
-    async with running(store) as ledger:
-        waiting = []
-        for _ in range(8):
-            waiting.append(asyncio.ensure_future(ledger.append(make_entry())))
-            while busy_s and not waiting[-1].done():
-                await asyncio.sleep(0.001)
-            await asyncio.sleep(0)
-        await asyncio.gather(*waiting)
-    assert store.batches == batches
-
-
-async def test_an_entry_in_line_that_nothing_follows_comes_by_itself() -> None:
-    """R-L1: it is durable within moments all the same."""
-    async with running(MemoryStore()) as ledger:
-        await ledger.post(make_entry())
-        async with asyncio.timeout(10):
-            while ledger.size < 1:
-                await asyncio.sleep(0.001)
-
-
-async def test_an_entry_in_line_that_is_lost_stops_everything_after_it() -> None:
-    """R-L1: the answer is out, so nothing more may happen; the next start says that its outcome is unknown."""
-    inner = MemoryStore()
-    async with running(FailingStore(inner, "commit", 2, is_after=False)) as ledger:
-        intent = make_entry(kind=Kind.INTENT, decision="allow")
-        await ledger.append(intent)
-        await ledger.post(make_entry(kind=Kind.OUTCOME, intent=intent.id))
-        await ledger.settled()
-        with pytest.raises(LedgerUnavailable):
-            await ledger.append(make_entry())
-        with pytest.raises(LedgerUnavailable):
-            await ledger.post(make_entry())
-    async with running(inner):
-        last = decode(inner.entries[-1])
-        assert (last.intent, last.code) == (intent.id, "unknown")
 
 
 async def test_a_caller_who_goes_away_does_not_disturb_the_others() -> None:
@@ -383,74 +280,6 @@ async def test_a_ledger_not_started_or_closed_takes_nothing() -> None:
     assert not store.is_locked
 
 
-def _drop_last(entries: list[bytes]) -> None:
-    entries.pop()
-
-
-def _swap(entries: list[bytes]) -> None:
-    entries[1], entries[2] = entries[2], entries[1]
-
-
-def _change(entries: list[bytes]) -> None:
-    entries[0] = entries[0].replace(b'"deny"', b'"allow"')
-
-
-def _clear(entries: list[bytes]) -> None:
-    entries.clear()
-
-
-@pytest.mark.parametrize("attack", [_drop_last, _swap, _change, _clear])
-async def test_a_start_refuses_a_tree_without_a_released_checkpoint_and_changes_nothing(attack: object) -> None:
-    """R-L2: recovery never cuts below a released size, never mends, never goes on."""
-    store = MemoryStore()
-    async with running(store) as ledger:
-        for _ in range(4):
-            await ledger.append(make_entry())
-    assert callable(attack)
-    attack(store.entries)
-    before = list(store.entries), store.newest, dict(store.notes)
-    with pytest.raises(CheckpointMismatch):
-        async with running(store):
-            raise AssertionError("it must not start")
-    assert (list(store.entries), store.newest, dict(store.notes)) == before
-    assert not store.is_locked
-
-
-async def test_a_start_refuses_when_the_ledger_is_gone_but_its_checkpoint_is_not() -> None:
-    """R-L2."""
-    store = MemoryStore()
-    async with running(store) as ledger:
-        await ledger.append(make_entry())
-    store.entries.clear()
-    store.head = {}
-    with pytest.raises(CheckpointMismatch, match="the ledger is gone"):
-        async with running(store):
-            raise AssertionError("it must not start")
-
-
-async def test_a_start_refuses_a_changed_tile() -> None:
-    """R-L2: tiles are what proofs are made from."""
-    store = MemoryStore()
-    async with running(store) as ledger:
-        await asyncio.gather(*[ledger.append(make_entry(parts=())) for _ in range(300)])
-    tile = store.tiles[0, 0]
-    store.tiles[0, 0] = tile[:-1] + bytes([tile[-1] ^ 1])
-    with pytest.raises(LedgerTampered, match="tile 0"):
-        async with running(store):
-            raise AssertionError("it must not start")
-
-
-@pytest.mark.parametrize(("seed", "origin"), [("other", ORIGIN), ("test", "other.example/ledger/test")])
-async def test_a_start_refuses_a_ledger_of_other_keys(seed: str, origin: str) -> None:
-    """R-L2: two ledgers are never mixed."""
-    store = MemoryStore()
-    async with running(store) as ledger:
-        await ledger.append(make_entry())
-    with pytest.raises(InvalidConfig, match="belongs to"):
-        async with running(store, keys=ledger_keys(seed), origin=origin):
-            raise AssertionError("it must not start")
-
-
 async def test_the_keys_of_a_batch_are_durable_with_it() -> None:
     """R-L4: a part whose key was lost in a crash could never be read."""
     store = MemoryStore()
@@ -510,20 +339,6 @@ async def test_a_clock_that_jumps_changes_nothing_but_times(step_s: int) -> None
     found = verify_source(store.source())
     assert (found.ok, found.entries) == (True, 3), found.problems
     assert decode(store.entries[0]).node.startswith("n-")
-
-
-@pytest.mark.parametrize("secret", ["kek", "index_key"])
-async def test_a_start_refuses_other_sealing_keys(secret: str) -> None:
-    """R-L4: found at the start, not when the first part cannot be read."""
-    store = MemoryStore()
-    async with running(store) as ledger:
-        await ledger.append(make_entry())
-    other: dict[str, Any] = {secret: bytes(32)}
-    keys = dataclasses.replace(ledger_keys(), **other)
-    with pytest.raises(InvalidConfig, match="does not open with the keys"):
-        async with running(store, keys=keys):
-            raise AssertionError("it must not start")
-    assert not store.is_locked
 
 
 async def test_the_writer_taking_the_last_entry_while_the_queue_is_looked_at_does_no_harm() -> None:
